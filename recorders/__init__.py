@@ -1,0 +1,1 @@
+"""Episodes on disk: writer, reader, video, recovery, verification and exporters."""

@@ -1,0 +1,245 @@
+"""What an episode file holds: its header, topics and tracks. docs/episode-format.md is its prose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT_VERSION = 1
+"""Raised when a reader of the previous version would misread a file."""
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+JOINT_KINDS = ("policy", "commanded", "sent", "measured")
+"""Joint-vector streams of a control tick. The operator stream is poses, see `topic_operator`."""
+
+
+def topic_joints(kind: str) -> str:
+    """Topic of one joint-vector stream (foxglove.JointStates), kind of `JOINT_KINDS`."""
+    return f"/joints/{kind}"
+
+
+def topic_operator(arm: str) -> str:
+    """Topic of the end-effector pose the hand asked of `arm` (foxglove.PoseInFrame, frame `world`)."""
+    return f"/operator/{arm}/pose"
+
+
+def topic_video(camera: str) -> str:
+    """Topic of a camera's H.264 (foxglove.CompressedVideo)."""
+    return f"/camera/{camera}/video"
+
+
+def topic_calibration(camera: str) -> str:
+    """Topic of a camera's calibration (foxglove.CameraCalibration), written once."""
+    return f"/camera/{camera}/calibration"
+
+
+def topic_force(sensor: str) -> str:
+    """Topic of a force sensor (teleop.Force)."""
+    return f"/force/{sensor}"
+
+
+TOPIC_TICK = "/control/tick"
+"""teleop.Tick: state, actor, engaged, input age, lateness, safety flags of each control tick."""
+TOPIC_INPUT = "/input"
+"""teleop.Input: every operator sample as it came (JSON body)."""
+TOPIC_EVENT = "/events"
+"""teleop.Event: buttons, safety cues, task results, faults."""
+TOPIC_INSTRUCTION = "/language/instruction"
+"""teleop.Instruction: what the operator was asked to do, with paraphrases."""
+TOPIC_WORLD = "/sim/world"
+"""teleop.World: physics time and generalised positions of the simulated cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraHeader:
+    """A camera as recorded.
+
+    Attributes:
+        name: Camera name.
+        width: [px].
+        height: [px].
+        fps: Frame grid rate; frame `seq` was due at `seq / fps` after the grid's start.
+        codec: `h264`.
+        encoder: Encoder and settings.
+        intrinsics: Row-major K, 9 numbers [px].
+        parent: Parent frame.
+        parent_T_camera: Pose, 7 numbers.
+    """
+
+    name: str
+    width: int
+    height: int
+    fps: int
+    codec: str
+    encoder: str
+    intrinsics: tuple[float, ...] = ()
+    parent: str = "world"
+    parent_T_camera: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeHeader:
+    """Who, what and where; a metadata record at the start of the file (JSON).
+
+    Attributes:
+        uuid: Identity of the episode, lower-case hex with dashes; also the file's stem.
+        started_utc_ns: UTC [ns] of the start.
+        anchor_monotonic_ns: CLOCK_MONOTONIC [ns] at the same instant as `anchor_utc_ns`.
+        anchor_utc_ns: See above.
+        station: Station name.
+        embodiment: Textual embodiment prompt.
+        operator: Person's name.
+        session: Catalog session id.
+        task: Task name.
+        instruction: The instruction given.
+        paraphrases: Other wordings of it.
+        seed: Scene seed, -1 when it has none.
+        robot_type: e.g. `viperx_bimanual`.
+        arms: Arm names in joint-vector order.
+        joint_names: Names of the joint vector.
+        control_rate_hz: Rate of the joint streams.
+        cameras: Cameras recorded.
+        force_sensors: Force sensors recorded.
+        software: Program version.
+        format_version: `FORMAT_VERSION`.
+    """
+
+    uuid: str
+    started_utc_ns: int
+    anchor_monotonic_ns: int
+    anchor_utc_ns: int
+    station: str
+    embodiment: str
+    operator: str
+    session: str
+    task: str
+    instruction: str
+    paraphrases: tuple[str, ...]
+    seed: int
+    robot_type: str
+    arms: tuple[str, ...]
+    joint_names: tuple[str, ...]
+    control_rate_hz: int
+    cameras: tuple[CameraHeader, ...]
+    force_sensors: tuple[str, ...]
+    software: str
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeFooter:
+    """How it ended; a metadata record at the end of the file (JSON).
+
+    Attributes:
+        duration_ns: First to last frame or tick.
+        outcome: `success`, `failure` or `unknown`.
+        counts: Messages by topic.
+        lost: Samples due and not received, by topic.
+        lost_reasons: Sentences.
+        actor_share: Fraction of ticks by actor.
+        late_p99_ms: Control lateness.
+        sync_p95_ms: 95th percentile of the spacing between each frame and its nearest control sample.
+        recovered: Written by recovery after a crash.
+    """
+
+    duration_ns: int
+    outcome: str
+    counts: dict[str, int]
+    lost: dict[str, int]
+    lost_reasons: tuple[str, ...] = ()
+    actor_share: dict[str, float] = field(default_factory=dict)
+    late_p99_ms: float = 0.0
+    sync_p95_ms: float = 0.0
+    recovered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JointTrack:
+    """One joint-vector stream; all times CLOCK_MONOTONIC [ns] of the recording host.
+
+    Attributes:
+        names: Joint names, n of them.
+        capture_ns: Shape (k,), increasing.
+        position: [rad], grippers 0..1, shape (k, n).
+        velocity: Shape (k, n), NaN where not recorded.
+        effort: Shape (k, n), NaN where not recorded.
+    """
+
+    names: tuple[str, ...]
+    capture_ns: IntArray
+    position: Array
+    velocity: Array
+    effort: Array
+
+
+@dataclass(frozen=True, slots=True)
+class PoseTrack:
+    """Poses over time: capture_ns (k,), pose (k, 7) with quat_wxyz, gripper (k,)."""
+
+    capture_ns: IntArray
+    pose: Array
+    gripper: Array
+
+
+@dataclass(frozen=True, slots=True)
+class VideoTrack:
+    """Index of a camera's packets; pixels are fetched by `EpisodeReader`.
+
+    Attributes:
+        camera: Its header.
+        capture_ns: Shape (k,).
+        receive_ns: When the packet was ready, shape (k,).
+        seq: Grid index, shape (k,); `seq[0]` belongs to the first frame; gaps are lost frames.
+        keyframe: Shape (k,) bool.
+    """
+
+    camera: CameraHeader
+    capture_ns: IntArray
+    receive_ns: IntArray
+    seq: IntArray
+    keyframe: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class ForceTrack:
+    """A force sensor: capture_ns (k,), force [N] (k, 3)."""
+
+    name: str
+    capture_ns: IntArray
+    force: Array
+
+
+@dataclass(frozen=True, slots=True)
+class TickTrack:
+    """Control ticks: capture_ns, lateness_ns, input_age_ns, flags (k,), state and actor as strings."""
+
+    capture_ns: IntArray
+    lateness_ns: IntArray
+    input_age_ns: IntArray
+    flags: IntArray
+    state: tuple[str, ...]
+    actor: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorldTrack:
+    """The simulated world: capture_ns (k,), sim_time_s (k,), qpos (k, nq)."""
+
+    capture_ns: IntArray
+    sim_time_s: Array
+    qpos: Array
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """An event of the episode: capture_ns, kind, origin, text, fields."""
+
+    capture_ns: int
+    kind: str
+    origin: str
+    text: str
+    fields: dict[str, object]

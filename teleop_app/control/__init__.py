@@ -1,0 +1,1 @@
+"""The fixed-rate control loop and its states."""

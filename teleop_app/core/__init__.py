@@ -1,0 +1,1 @@
+"""Clock, types, configuration, bus and shared-memory rings that every other package builds on."""

@@ -1,0 +1,312 @@
+"""The station file: what the cell is made of, and its rates, limits and mapping.
+
+Read with `load_station`; every mistake is reported at once, each with its place, value and limit.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomlkit
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from teleop_app.core.errors import ConfigError
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Vector3 = Annotated[list[float], Field(min_length=3, max_length=3)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_assignment=True)
+
+
+class StationSection(_Section):
+    """Who this cell is.
+
+    Attributes:
+        name: Shown on screen and kept with each episode.
+        embodiment: Textual embodiment prompt for vision-language-action models.
+    """
+
+    name: str = Field(default="Simulated cell", min_length=1, max_length=80)
+    embodiment: str = Field(
+        default="Two ViperX 300 6-DoF arms with parallel grippers facing each other across a table, "
+        "an overhead camera and a camera on each wrist.",
+        max_length=2000,
+    )
+
+
+class ControlSection(_Section):
+    """The control loop.
+
+    Attributes:
+        rate_hz: Tick rate.
+        realtime_priority: SCHED_FIFO priority, 0 for normal scheduling.
+    """
+
+    rate_hz: int = Field(default=200, ge=50, le=1000)
+    realtime_priority: int = Field(default=40, ge=0, le=90)
+
+
+class SimulationSection(_Section):
+    """The simulated cell.
+
+    Attributes:
+        look: `viperx` draws the robot's meshes, `primitive` capsules and boxes (faster); same physics.
+        task: Task at start.
+        seed: Scene seed of the first episode; each next scene adds one.
+        model: An MJCF file of your own instead of the built-in cell, empty for the built-in one.
+    """
+
+    look: Literal["viperx", "primitive"] = "viperx"
+    task: str = "pick-place"
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    model: str = ""
+
+
+class ArmSection(_Section):
+    """One arm.
+
+    Attributes:
+        name: e.g. `left`; prefix of its joints in the model.
+        follower: Driver; `sim` is the simulated cell.
+        workspace_min: Lower corner [m] of the box the end effector stays in, world frame.
+        workspace_max: Upper corner [m].
+    """
+
+    name: Name
+    follower: str = "sim"
+    workspace_min: Vector3
+    workspace_max: Vector3
+
+    @model_validator(mode="after")
+    def _box_has_volume(self) -> ArmSection:
+        if any(low >= high for low, high in zip(self.workspace_min, self.workspace_max, strict=True)):
+            msg = f"workspace_min {self.workspace_min} must lie below workspace_max {self.workspace_max}"
+            raise ValueError(msg)
+        return self
+
+
+class CameraSection(_Section):
+    """One camera. Width, height and fps 0 let the render probe choose (simulated cameras).
+
+    Attributes:
+        name: Camera name; of the model's camera for the `sim` driver.
+        driver: `sim`, or `synthetic` (a moving pattern that costs next to nothing; benchmarks).
+        width: [px].
+        height: [px].
+        fps: Frames a second.
+    """
+
+    name: Name
+    driver: str = "sim"
+    width: int = Field(default=0, ge=0, le=4096)
+    height: int = Field(default=0, ge=0, le=4096)
+    fps: int = Field(default=0, ge=0, le=120)
+
+    @model_validator(mode="after")
+    def _size_is_whole(self) -> CameraSection:
+        if self.width % 2 or self.height % 2:
+            msg = f"width and height must be even for H.264, not {self.width}x{self.height}"
+            raise ValueError(msg)
+        if (self.width == 0) != (self.height == 0):
+            msg = "give both width and height, or neither"
+            raise ValueError(msg)
+        return self
+
+
+class MappingSection(_Section):
+    """From the operator's hand to the end effector.
+
+    Attributes:
+        scale: Hand metres to robot metres.
+        yaw_deg: Calibrated yaw of the operator's frame against the world [deg].
+        filter_min_cutoff_hz: One-Euro filter, cutoff at rest.
+        filter_beta: One-Euro filter, cutoff gained per m/s.
+        key_speed_m_s: Speed of the movement keys.
+        key_turn_rad_s: Turning speed of the rotation keys.
+        filter: Whether poses are filtered.
+    """
+
+    scale: float = Field(default=1.0, ge=0.1, le=5.0)
+    yaw_deg: float = Field(default=0.0, ge=-180.0, le=180.0)
+    filter: bool = True
+    filter_min_cutoff_hz: float = Field(default=2.0, gt=0.0, le=100.0)
+    filter_beta: float = Field(default=20.0, ge=0.0, le=1000.0)
+    key_speed_m_s: float = Field(default=0.15, gt=0.0, le=1.0)
+    key_turn_rad_s: float = Field(default=0.8, gt=0.0, le=4.0)
+
+
+class SafetySection(_Section):
+    """Limits of the safety supervisor (software above the robot's own safety, not a rated function).
+
+    Attributes:
+        stale_hold_ms: Input older than this starts a ramped stop.
+        stale_release_ms: Input older than this releases the clutch: engage anew.
+        follower_stale_ms: Follower feedback older than this is a fault.
+        max_joint_velocity_rad_s: Of every joint.
+        max_joint_acceleration_rad_s2: Of every joint.
+        max_joint_jerk_rad_s3: Of every joint.
+        joint_margin_rad: Kept from each joint limit of the model.
+        max_tcp_speed_m_s: End effector.
+        max_input_jump_m: A hand that moves more than this between two samples is rejected.
+        max_gripper_speed_per_s: Full strokes a second.
+    """
+
+    stale_hold_ms: float = Field(default=100.0, ge=10.0, le=1000.0)
+    stale_release_ms: float = Field(default=500.0, ge=50.0, le=10_000.0)
+    follower_stale_ms: float = Field(default=100.0, ge=10.0, le=2000.0)
+    max_joint_velocity_rad_s: float = Field(default=2.5, gt=0.0, le=10.0)
+    max_joint_acceleration_rad_s2: float = Field(default=15.0, gt=0.0, le=100.0)
+    max_joint_jerk_rad_s3: float = Field(default=200.0, gt=0.0, le=5000.0)
+    joint_margin_rad: float = Field(default=0.03, ge=0.0, le=0.5)
+    max_tcp_speed_m_s: float = Field(default=0.8, gt=0.0, le=3.0)
+    max_input_jump_m: float = Field(default=0.10, gt=0.0, le=1.0)
+    max_gripper_speed_per_s: float = Field(default=4.0, gt=0.0, le=20.0)
+
+    @model_validator(mode="after")
+    def _hold_before_release(self) -> SafetySection:
+        if self.stale_hold_ms > self.stale_release_ms:
+            hold, release = self.stale_hold_ms, self.stale_release_ms
+            msg = f"stale_hold_ms {hold:g} must not exceed stale_release_ms {release:g}"
+            raise ValueError(msg)
+        return self
+
+
+class RecordingSection(_Section):
+    """Episodes.
+
+    Attributes:
+        preset: x264 preset.
+        crf: x264 quality, lower is better and larger.
+        keyframe_frames: Frames between keyframes.
+        flush_s: The file is flushed this often: what a kill can lose.
+        countdown_s: Before a recording starts.
+        autosave_s: After which an unanswered verdict counts as save; 0 saves at once.
+        headroom_mb: Free space below which no episode is started.
+        max_episode_s: Recording stops by itself after this.
+    """
+
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster"] = "superfast"
+    crf: int = Field(default=23, ge=10, le=40)
+    keyframe_frames: int = Field(default=15, ge=1, le=300)
+    flush_s: float = Field(default=0.2, ge=0.02, le=5.0)
+    countdown_s: float = Field(default=0.0, ge=0.0, le=30.0)
+    autosave_s: float = Field(default=5.0, ge=0.0, le=120.0)
+    headroom_mb: int = Field(default=500, ge=10, le=1_000_000)
+    max_episode_s: float = Field(default=600.0, gt=0.0, le=86_400.0)
+
+
+class InputsSection(_Section):
+    """Input devices.
+
+    Attributes:
+        gamepad: Start the gamepad process when an SDL gamepad is found.
+        sounds: Audible cues.
+    """
+
+    gamepad: bool = True
+    sounds: bool = True
+
+
+def _default_arms() -> list[ArmSection]:
+    return [
+        ArmSection(name="left", workspace_min=[-0.50, -0.40, 0.005], workspace_max=[0.35, 0.45, 0.60]),
+        ArmSection(name="right", workspace_min=[-0.35, -0.40, 0.005], workspace_max=[0.50, 0.45, 0.60]),
+    ]
+
+
+def _default_cameras() -> list[CameraSection]:
+    return [CameraSection(name=name) for name in ("overhead", "left_wrist", "right_wrist")]
+
+
+class StationConfig(_Section):
+    """A whole station file; the defaults are the simulated bimanual cell."""
+
+    station: StationSection = Field(default_factory=StationSection)
+    control: ControlSection = Field(default_factory=ControlSection)
+    simulation: SimulationSection = Field(default_factory=SimulationSection)
+    arms: list[ArmSection] = Field(default_factory=_default_arms, min_length=1, max_length=8)
+    cameras: list[CameraSection] = Field(default_factory=_default_cameras, max_length=16)
+    mapping: MappingSection = Field(default_factory=MappingSection)
+    safety: SafetySection = Field(default_factory=SafetySection)
+    recording: RecordingSection = Field(default_factory=RecordingSection)
+    inputs: InputsSection = Field(default_factory=InputsSection)
+
+    @field_validator("arms", "cameras")
+    @classmethod
+    def _names_are_unique(cls, value: list[Any]) -> list[Any]:
+        names = [item.name for item in value]
+        for name in names:
+            if names.count(name) > 1:
+                msg = f"the name {name!r} is used twice"
+                raise ValueError(msg)
+        return value
+
+
+def load_station(path: Path) -> StationConfig:
+    """Read and validate a station file.
+
+    Raises:
+        ConfigError: It is missing, not TOML, or has wrong fields; all of them are listed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"The station file {path} does not exist",
+            next_step="Create one with: teleop station init",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The station file {path} cannot be read", why=str(error)) from error
+    return parse_station(text, str(path))
+
+
+def parse_station(text: str, origin: str = "station.toml") -> StationConfig:
+    """Validate the text of a station file; `origin` names it in errors.
+
+    Raises:
+        ConfigError: As `load_station`.
+    """
+    try:
+        return StationConfig.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{origin} is not valid TOML", why=str(error)) from error
+    except ValidationError as error:
+        problems = field_problems(error)
+        listed = "; ".join(f"{place}: {problem}" for place, problem in problems.items())
+        raise ConfigError(
+            f"{origin} has {len(problems)} wrong field{'s' if len(problems) > 1 else ''}",
+            why=listed,
+            next_step="Correct it there or on the Setup page",
+        ) from error
+
+
+def field_problems(error: ValidationError) -> dict[str, str]:
+    """Sentences by dotted place, e.g. `safety.stale_hold_ms`, `arms[0].name`."""
+    problems: dict[str, str] = {}
+    for item in error.errors(include_url=False):
+        place = ""
+        for part in item["loc"]:
+            place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+        message = item["msg"].removeprefix("Value error, ")
+        given = item.get("input")
+        shown = f" (given {given!r:.60})" if isinstance(given, str | int | float | bool) else ""
+        problems[place or "file"] = f"{message[0].lower()}{message[1:]}{shown}"
+    return problems
+
+
+def station_text(config: StationConfig, previous: str = "") -> str:
+    """TOML of a station; comments and order of `previous` are kept where its values stand."""
+    document = tomlkit.parse(previous) if previous else tomlkit.document()
+    for section, values in config.model_dump(mode="json").items():
+        if isinstance(values, dict) and isinstance(document.get(section), dict):
+            table = document[section]
+            for key, value in values.items():
+                if table.get(key) != value:  # pyright: ignore[reportAttributeAccessIssue]
+                    table[key] = value  # pyright: ignore[reportIndexIssue]
+        elif document.get(section) != values:
+            document[section] = values
+    return tomlkit.dumps(document)

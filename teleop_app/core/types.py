@@ -1,0 +1,431 @@
+"""What travels between the processes of a station: enums and frozen messages.
+
+Every sample carries `capture_ns`, the best estimate of when it was physically true, and where a
+receiver differs from the source, `receive_ns`; both are CLOCK_MONOTONIC. Joint vectors hold each
+arm's joints [rad] followed by its gripper (0 closed, 1 open), arms in station order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntFlag, StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teleop_app.core.codec import message
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class ControlState(StrEnum):
+    """What the control loop is doing. Shown large on Collect.
+
+    IDLE: nobody is engaged; followers hold their last sent target. ALIGNING: a leader is being
+    matched before it may engage. ENGAGED: an input moves the robot. HOLD: engaged input is missing,
+    stale or refused; robot stopped, engage anew to resume. FAULT: a follower is lost or refuses.
+    ESTOP: latched; reset, then engage anew.
+    """
+
+    IDLE = "idle"
+    ALIGNING = "aligning"
+    ENGAGED = "engaged"
+    HOLD = "hold"
+    FAULT = "fault"
+    ESTOP = "estop"
+
+
+class Actor(StrEnum):
+    """Who drives at a tick."""
+
+    NONE = "none"
+    HUMAN = "human"
+    SCRIPT = "script"
+    POLICY = "policy"
+
+
+class SafetyFlag(IntFlag):
+    """Why the supervisor changed or refused a command at a tick (0: passed unchanged)."""
+
+    STALE_INPUT = 1
+    DEADMAN = 2
+    NON_FINITE = 4
+    JUMP = 8
+    WORKSPACE = 16
+    TCP_SPEED = 32
+    JOINT_LIMIT = 64
+    RATE_LIMIT = 128
+    IK_FAILED = 256
+    SINGULARITY = 512
+    COLLISION = 1024
+    FOLLOWER_STALE = 2048
+    ESTOP = 4096
+
+
+class RecorderState(StrEnum):
+    """The episode flow. `REVIEW`: the episode is durable and waits for a verdict."""
+
+    IDLE = "idle"
+    COUNTDOWN = "countdown"
+    RECORDING = "recording"
+    FINALISING = "finalising"
+    REVIEW = "review"
+    FAULT = "fault"
+
+
+class Verdict(StrEnum):
+    """What became of an episode. `PENDING` counts as kept when nobody says otherwise."""
+
+    PENDING = "pending"
+    SAVED = "saved"
+    DISCARDED = "discarded"
+
+
+class ProcessState(StrEnum):
+    """Life of one station process."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    FAULT = "fault"
+    STOPPED = "stopped"
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class ArmInput:
+    """What an input device asks of one arm. Exactly one of pose, twist and joints is normally set.
+
+    Attributes:
+        clutch: The engage / deadman control of this arm is held.
+        valid: Tracking is good. Invalid samples never move the robot.
+        pose: Controller pose in the device frame, shape (7,): position [m], quat_wxyz. Mapped by the
+            relative clutch, so only its changes matter.
+        twist: Velocity in the operator frame, shape (6,): [m/s], [rad/s].
+        joints: Leader joint positions [rad], shape (n,).
+        gripper: 0 closed .. 1 open, None leaves it.
+    """
+
+    clutch: bool
+    valid: bool = True
+    pose: Array | None = None
+    twist: Array | None = None
+    joints: Array | None = None
+    gripper: float | None = None
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class InputSample:
+    """One reading of an input device: VR controllers, leader arms, pedals, gamepad, keys, a script.
+
+    Attributes:
+        source: Device name, unique in the station, e.g. `keyboard`, `scripted`.
+        actor: HUMAN or SCRIPT; a human outranks a script.
+        seq: Counts up by one a sample; gaps are counted as loss.
+        capture_ns: When the hand was there, host clock.
+        device_ns: The device's own stamp, if it has one.
+        arms: By arm name; an arm left out is not touched.
+        buttons: Names of the app actions pressed now (`record`, `save`, `discard`, `redo`, `undo`,
+            `next`, `estop`); edges are found by the receiver.
+        base_twist: Mobile base velocity, shape (3,): vx, vy [m/s], wz [rad/s].
+    """
+
+    source: str
+    actor: Actor
+    seq: int
+    capture_ns: int
+    arms: dict[str, ArmInput]
+    buttons: tuple[str, ...] = ()
+    device_ns: int | None = None
+    base_twist: Array | None = None
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class ControlTick:
+    """One control tick: operator, policy, commanded, sent and measured kept apart.
+
+    Attributes:
+        seq: Tick number; gaps are missed ticks.
+        tick_ns: When the tick began.
+        due_ns: When it should have begun (lateness = tick_ns - due_ns).
+        state: Control state after the tick.
+        actor: Who drives.
+        source: Input device that drives, empty when none.
+        engaged: Per arm.
+        input_capture_ns: Capture time of the operator sample used, 0 when none.
+        operator_pose: End-effector pose the hand asked for, world frame, shape (arms, 7), NaN rows
+            where nobody asks.
+        operator_gripper: Shape (arms,), NaN where nobody asks.
+        policy: Policy proposal as a joint vector, None when no policy runs.
+        commanded: Joint vector after mapping, arbitration and IK, before safety.
+        sent: Joint vector given to the followers: the action of a dataset.
+        sent_ns: When it was handed to the followers.
+        measured: Joint vector the followers reported.
+        measured_velocity: [rad/s]; grippers 1/s.
+        measured_effort: [N m]; grippers N.
+        measured_ns: Capture time of `measured`.
+        flags: `SafetyFlag` bits of this tick.
+        reason: Sentence for the state when it is HOLD, FAULT or ESTOP, else empty.
+    """
+
+    seq: int
+    tick_ns: int
+    due_ns: int
+    state: ControlState
+    actor: Actor
+    source: str
+    engaged: tuple[bool, ...]
+    input_capture_ns: int
+    operator_pose: Array
+    operator_gripper: Array
+    policy: Array | None
+    commanded: Array
+    sent: Array
+    sent_ns: int
+    measured: Array
+    measured_velocity: Array
+    measured_effort: Array
+    measured_ns: int
+    flags: int
+    reason: str = ""
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened once: a button edge, a safety cue, a task result, a fault.
+
+    Attributes:
+        kind: Dotted name: `input.button`, `safety.hold`, `safety.estop`, `task.success`,
+            `task.failed`, `scene.reset`, `recorder.started`, `recorder.saved`, `recorder.discarded`,
+            `recorder.fault`, `process.died`, `control.engaged`, `control.released`.
+        capture_ns: When.
+        origin: Process that reports it.
+        text: A sentence for people.
+        fields: Machine-readable details (JSON-able).
+    """
+
+    kind: str
+    capture_ns: int
+    origin: str
+    text: str = ""
+    fields: dict[str, object] = field(default_factory=dict)
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class WorldState:
+    """The simulated world: everything a viewer needs to draw it and a replay to restore it.
+
+    Attributes:
+        seq: Publication count.
+        capture_ns: Host time at which this physics state was the present one.
+        sim_time_s: Physics time.
+        qpos: MuJoCo generalised positions, shape (nq,).
+    """
+
+    seq: int
+    capture_ns: int
+    sim_time_s: float
+    qpos: Array
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class ForceBatch:
+    """Contact forces of k consecutive instants.
+
+    Attributes:
+        names: Sensor names, e.g. `left/left_finger`.
+        capture_ns: Shape (k,).
+        force: [N] in each sensor's frame, shape (k, sensors, 3).
+        seq: Number of the first instant; the next batch starts at seq + k.
+    """
+
+    names: tuple[str, ...]
+    capture_ns: IntArray
+    force: Array
+    seq: int
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """The task in the simulated cell.
+
+    Attributes:
+        task: Registry name, e.g. `pick-place`.
+        seed: Of the scene.
+        scene: Counts scene resets.
+        instruction: What the operator is asked to do.
+        success: The success check holds.
+        failed: The task can no longer be solved.
+        truth: Poses of objects and goals by name (7 numbers, world frame), for the scripted operator.
+    """
+
+    task: str
+    seed: int
+    scene: int
+    instruction: str
+    success: bool
+    failed: bool
+    capture_ns: int
+    truth: dict[str, list[float]] = field(default_factory=dict)
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class CameraSetup:
+    """What a camera delivers; published about once a second and on change.
+
+    Attributes:
+        name: Camera name.
+        width: [px].
+        height: [px].
+        fps: Frame grid rate.
+        encoder: e.g. `libx264 superfast crf 23`.
+        ring: File of its raw RGB frames (core.ring).
+        intrinsics: Row-major 3x3 matrix K [px].
+        parent_T_camera: Pose in `frame_id`'s parent, shape (7,), OpenCV axes (x right, y down, z ahead).
+        parent: Name of the parent frame (`world` or a link).
+        reason: Why this size and rate (render probe).
+    """
+
+    name: str
+    width: int
+    height: int
+    fps: int
+    encoder: str
+    ring: str
+    intrinsics: Array
+    parent: str
+    parent_T_camera: Array
+    reason: str = ""
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class FrameNotice:
+    """A raw frame is in the camera's ring.
+
+    Attributes:
+        camera: Camera name.
+        seq: Index on the camera's frame grid; gaps are lost frames.
+        capture_ns: When the scene looked so.
+        width: [px].
+        height: [px].
+    """
+
+    camera: str
+    seq: int
+    capture_ns: int
+    width: int
+    height: int
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class VideoPacket:
+    """One encoded frame: H.264 Annex B, no B-frames, parameter sets before each keyframe.
+
+    Attributes:
+        camera: Camera name.
+        seq: Index on the camera's frame grid; gaps are lost frames.
+        capture_ns: When the scene looked so.
+        encoded_ns: When the packet was ready.
+        keyframe: IDR.
+        width: [px].
+        height: [px].
+        payload: The access unit.
+    """
+
+    camera: str
+    seq: int
+    capture_ns: int
+    encoded_ns: int
+    keyframe: bool
+    width: int
+    height: int
+    payload: bytes
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """Heartbeat of one process, several times a second.
+
+    Attributes:
+        process: Name, e.g. `control`.
+        pid: Process id.
+        state: Life state.
+        capture_ns: When.
+        text: A sentence when something is off, else empty.
+        metrics: Figures by name, e.g. `rate_hz`, `late_p99_ms`, `frames_lost`.
+    """
+
+    process: str
+    pid: int
+    state: ProcessState
+    capture_ns: int
+    text: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class StationStatus:
+    """The whole station as its supervisor sees it, about twice a second and on change."""
+
+    name: str
+    capture_ns: int
+    processes: tuple[ProcessStatus, ...]
+    disk_free_bytes: int
+    faults: tuple[str, ...] = ()
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class RecorderStatus:
+    """The episode flow, about ten times a second and on change.
+
+    Attributes:
+        state: Flow state.
+        capture_ns: When.
+        session: Session id, empty when none is open.
+        task: Task name.
+        instruction: What the next or current episode shows.
+        episode: UUID of the open or reviewed episode, else empty.
+        elapsed_s: Of the recording.
+        countdown_s: Until start (COUNTDOWN) or automatic save (REVIEW); negative when none runs.
+        saved: Episodes saved in this session.
+        target: Wanted episodes of the task.
+        frames: By camera, in the open or last episode.
+        lost: Frames lost by camera, in the open or last episode.
+        size_bytes: Of the open or last episode.
+        episodes_left: Estimate of how many more fit on the disk, -1 unknown.
+        last_saved: UUID of the last durable episode.
+        verdict_reasons: Sentences on the reviewed episode's quality.
+        can_undo: There is a verdict to take back.
+        text: A sentence when something is off, else empty.
+    """
+
+    state: RecorderState
+    capture_ns: int
+    session: str = ""
+    task: str = ""
+    instruction: str = ""
+    episode: str = ""
+    elapsed_s: float = 0.0
+    countdown_s: float = -1.0
+    saved: int = 0
+    target: int = 0
+    frames: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+    size_bytes: int = 0
+    episodes_left: int = -1
+    last_saved: str = ""
+    verdict_reasons: tuple[str, ...] = ()
+    can_undo: bool = False
+    text: str = ""

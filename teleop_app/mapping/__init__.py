@@ -1,0 +1,1 @@
+"""From operator input to joint targets: clutch, filters, inverse kinematics."""

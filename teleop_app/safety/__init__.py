@@ -1,0 +1,1 @@
+"""The supervisor between arbitration and every follower."""

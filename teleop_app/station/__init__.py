@@ -1,0 +1,1 @@
+"""The station: one file a process, and the client that windows and scripts use."""

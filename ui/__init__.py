@@ -1,0 +1,1 @@
+"""The desktop windows. The only package that imports Qt."""

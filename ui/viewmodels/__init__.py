@@ -1,0 +1,1 @@
+"""View-models: the state of a page, free of widgets."""
