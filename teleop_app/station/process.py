@@ -1,0 +1,133 @@
+"""What every station process shares: its context, heartbeat and orderly end."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import structlog
+
+from teleop_app.core.bus import CommandServer, Endpoints, Publisher
+from teleop_app.core.clock import NS_PER_S, Clock, MonotonicClock
+from teleop_app.core.config import StationConfig
+from teleop_app.core.paths import DataDir
+from teleop_app.core.types import Event, ProcessState, ProcessStatus
+
+HEARTBEAT_S = 0.2
+
+
+@dataclass(slots=True)
+class ProcessContext:
+    """Everything a process needs from its station.
+
+    Attributes:
+        name: Process name, also of its endpoints.
+        config: The station file.
+        data: The store.
+        endpoints: Addresses of all processes.
+        rings: Folder of the shared-memory rings.
+        clock: The station's clock.
+        stopping: Set by SIGTERM, SIGINT or `stop`; `run()` loops until then.
+    """
+
+    name: str
+    config: StationConfig
+    data: DataDir
+    endpoints: Endpoints
+    rings: Path
+    clock: Clock = field(default_factory=MonotonicClock)
+    stopping: bool = False
+
+    def stop(self) -> None:
+        """Ask the process loop to end."""
+        self.stopping = True
+
+    def publisher(self) -> Publisher:
+        """This process's PUB socket; bind it once."""
+        return Publisher(self.endpoints.publish(self.name))
+
+    def commands(self, handlers: dict[str, Callable[..., dict[str, Any] | None]]) -> CommandServer:
+        """This process's command socket; bind it once."""
+        return CommandServer(self.endpoints.command(self.name), handlers)
+
+    def event(self, kind: str, text: str = "", **fields: object) -> Event:
+        """An event of this process, stamped now."""
+        return Event(kind=kind, capture_ns=self.clock.now_ns(), origin=self.name, text=text, fields=fields)
+
+
+class Heartbeat:
+    """Publishes a ProcessStatus about every 0.2 s and whenever the state or sentence changes."""
+
+    def __init__(self, context: ProcessContext, publisher: Publisher) -> None:
+        self._context = context
+        self._publisher = publisher
+        self._due_ns = 0
+        self._last = (ProcessState.STARTING, "")
+
+    def beat(
+        self,
+        state: ProcessState = ProcessState.RUNNING,
+        text: str = "",
+        metrics: Callable[[], dict[str, float]] | None = None,
+    ) -> None:
+        """Call from the loop as often as you like; `metrics` is asked only when a beat is due."""
+        now_ns = self._context.clock.now_ns()
+        if now_ns < self._due_ns and (state, text) == self._last:
+            return
+        self._due_ns = now_ns + round(HEARTBEAT_S * NS_PER_S)
+        self._last = (state, text)
+        status = ProcessStatus(
+            process=self._context.name,
+            pid=os.getpid(),
+            state=state,
+            capture_ns=now_ns,
+            text=text,
+            metrics=metrics() if metrics else {},
+        )
+        self._publisher.send("status", status)
+
+
+def stop_on_signals(context: ProcessContext) -> None:
+    """SIGTERM and SIGINT end the loop in order; the death of the parent counts as SIGTERM (Linux)."""
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        context.stop()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def log_to_file(data: DataDir, process: str) -> None:
+    """Send this process's log to `logs/<process>.log`, rotated at 2 MB, warnings also to stderr."""
+    data.logs.mkdir(parents=True, exist_ok=True)
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "logger", "event"]),
+        ],
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+        ],
+    )
+    file = logging.handlers.RotatingFileHandler(data.logs / f"{process}.log", maxBytes=2 << 20, backupCount=3)
+    file.setFormatter(formatter)
+    console = logging.StreamHandler()
+    console.setLevel(logging.WARNING)
+    console.setFormatter(logging.Formatter(f"{process}: %(message)s"))
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    root.handlers[:] = [file, console]
