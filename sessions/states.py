@@ -1,0 +1,70 @@
+"""The closed vocabularies of the catalog; every column that holds one is typed with it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from teleop_app.core.types import Verdict
+
+
+class Role(StrEnum):
+    """What a person may do at a station."""
+
+    OPERATOR = "operator"
+    ANNOTATOR = "annotator"
+    SUPERVISOR = "supervisor"
+
+
+EpisodeState = Verdict
+"""Where the verdict on an episode stands; the file is durable in every state."""
+
+
+class Outcome(StrEnum):
+    """Whether the task was achieved, as far as anybody has said."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    UNKNOWN = "unknown"
+
+
+class AuthorKind(StrEnum):
+    """Who can write an event: a person, or a process acting by itself."""
+
+    PERSON = "person"
+    PROCESS = "process"
+
+
+class SubjectType(StrEnum):
+    """What an event is about."""
+
+    CATALOG = "catalog"
+    STATION = "station"
+    PERSON = "person"
+    TASK = "task"
+    SESSION = "session"
+    EPISODE = "episode"
+
+
+class EventKind(StrEnum):
+    """What happened. New kinds may be added; kinds are never renamed, old events keep theirs."""
+
+    CREATED = "created"
+    RENAMED = "renamed"
+    EDITED = "edited"
+    SESSION_OPENED = "session_opened"
+    SESSION_CLOSED = "session_closed"
+    RECORDED = "recorded"
+    VERDICT = "verdict"
+    RESTORED = "restored"
+    UNDONE = "undone"
+    FILE_MISSING = "file_missing"
+    FILE_FOUND = "file_found"
+    FILE_MOVED = "file_moved"
+    NOTE = "note"
+
+
+UNDOABLE_KINDS = (EventKind.VERDICT, EventKind.RESTORED)
+"""Events that `undo_last` may take back."""
+
+STATE_KINDS = (EventKind.RECORDED, EventKind.VERDICT, EventKind.RESTORED, EventKind.UNDONE)
+"""Events that an episode's state is derived from."""
