@@ -140,6 +140,7 @@ class Supervisor:
             heartbeats = Subscriber([context.endpoints.publish(n) for n in self._children], ["status"])
             stack.callback(heartbeats.close)
             self._publisher = publisher
+            stack.callback(shutil.rmtree, context.rings, ignore_errors=True)
             stack.callback(self._stop_all)
             stack.callback((run_dir / "station.json").unlink, missing_ok=True)
             for child in self._children.values():
@@ -183,7 +184,7 @@ class Supervisor:
 
     def _start(self, child: _Child) -> None:
         now_s = time.monotonic()
-        child.process = subprocess.Popen(
+        child.process = subprocess.Popen(  # noqa: S603 - the plan comes from our own composition root
             child.plan.argv,
             stdin=subprocess.DEVNULL,
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **child.plan.environment},
@@ -247,8 +248,9 @@ class Supervisor:
             text = f"The {child.plan.name} process is slow to start." if late else ""
             return ProcessStatus(child.plan.name, child.process.pid, ProcessState.STARTING, now_ns, text)
         if silent_s > SILENT_AFTER_S:
-            text = f"The {child.plan.name} process has not answered for {silent_s:.0f} s. {child.plan.consequence}"
-            return ProcessStatus(child.plan.name, status.pid, ProcessState.FAULT, now_ns, text.strip())
+            text = f"The {child.plan.name} process has not answered for {silent_s:.0f} s."
+            text = f"{text} {child.plan.consequence}".strip()
+            return ProcessStatus(child.plan.name, status.pid, ProcessState.FAULT, now_ns, text)
         return status
 
     def _status(self) -> StationStatus:
