@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -80,15 +81,33 @@ def add(writing: Writing, row: EpisodeRow, streams: Iterable[StreamRow], thumbna
                 name=stream.name,
                 position=position,
                 kind=stream.kind,
-                rate_hz=stream.rate_hz,
-                count=stream.count,
-                dropped=stream.dropped,
-                start_ns=stream.start_ns,
-                end_ns=stream.end_ns,
+                rate_hz=_finite(stream.rate_hz),
+                count=int(stream.count),
+                dropped=int(stream.dropped),
+                start_ns=int(stream.start_ns),
+                end_ns=int(stream.end_ns),
             )
         )
     _add_thumbnail(writing.db, ident, thumbnail)
     return True
+
+
+def _finite(value: float) -> float:
+    return float(value) if math.isfinite(value) else 0.0
+
+
+def _measured(value: float | None) -> float | None:
+    """None for a figure that is not a number: it must not keep a durable episode out."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _seed(row: EpisodeRow) -> int | None:
+    if row.seed is not None and not 0 <= row.seed < 2**63:
+        raise CatalogError(
+            f"Episode {row.uuid} has seed {row.seed}, which cannot be stored",
+            why="a seed lies between 0 and 2**63 - 1",
+        )
+    return None if row.seed is None else int(row.seed)
 
 
 def _insert(writing: Writing, row: EpisodeRow, ident: str, path: str) -> None:
@@ -105,24 +124,24 @@ def _insert(writing: Writing, row: EpisodeRow, ident: str, path: str) -> None:
         operator_id=operator.id,
         task_id=task.id,
         instruction_id=_instruction_id(writing.db, row.instruction),
-        index_in_session=row.index_in_session,
+        index_in_session=int(row.index_in_session),
         path=path,
         state=row.state,
         outcome=row.outcome,
         verdict_reason=row.verdict_reason,
-        human_share=row.human_share,
-        script_share=row.script_share,
-        policy_share=row.policy_share,
-        started_utc_ns=row.started_utc_ns,
-        duration_ns=row.duration_ns,
-        frame_count=row.frame_count,
-        dropped_frames=row.dropped_frames,
-        size_bytes=row.size_bytes,
+        human_share=_finite(row.human_share),
+        script_share=_finite(row.script_share),
+        policy_share=_finite(row.policy_share),
+        started_utc_ns=int(row.started_utc_ns),
+        duration_ns=int(row.duration_ns),
+        frame_count=int(row.frame_count),
+        dropped_frames=int(row.dropped_frames),
+        size_bytes=int(row.size_bytes),
         blake3=row.blake3,
-        sync_p95_s=row.sync_p95_s,
-        control_rate_hz=row.control_rate_hz,
-        control_lateness_p99_s=row.control_lateness_p99_s,
-        seed=row.seed,
+        sync_p95_s=_measured(row.sync_p95_s),
+        control_rate_hz=_measured(row.control_rate_hz),
+        control_lateness_p99_s=_measured(row.control_lateness_p99_s),
+        seed=_seed(row),
         format_version=row.format_version,
         software_version=row.software_version,
         recovered=row.recovered,

@@ -104,7 +104,8 @@ class EpisodeRow:
     `sync_p95_s` is the 95th percentile of the synchronisation error between streams [s],
     `control_lateness_p99_s` the 99th percentile of control tick lateness [s]; None = not measured.
     `recovery_loss` says in words what a recovery could not bring back. `missing` is set when the
-    file was not on disk at the last reconciliation. `blake3` is the hex digest of the whole file.
+    file was not on disk at the last reconciliation. `seed` lies in 0..2**63-1.
+    `blake3` is the hex digest of the whole file.
     """
 
     uuid: str

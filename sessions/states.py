@@ -1,4 +1,8 @@
-"""The closed vocabularies of the catalog; every column that holds one is typed with it."""
+"""The closed vocabularies of the catalog; every column that holds one is typed with it.
+
+A new value needs a new migration, even an empty one: an older program then refuses the catalog
+with a sentence instead of meeting a word it does not know.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,7 @@ class SubjectType(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What happened. New kinds may be added; kinds are never renamed, old events keep theirs."""
+    """What happened. Kinds are never renamed: old events keep theirs."""
 
     CREATED = "created"
     RENAMED = "renamed"
