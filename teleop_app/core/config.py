@@ -213,8 +213,8 @@ class InputsSection(_Section):
 
 def _default_arms() -> list[ArmSection]:
     return [
-        ArmSection(name="left", workspace_min=[-0.50, -0.40, 0.005], workspace_max=[0.35, 0.45, 0.60]),
-        ArmSection(name="right", workspace_min=[-0.35, -0.40, 0.005], workspace_max=[0.50, 0.45, 0.60]),
+        ArmSection(name="left", workspace_min=[-0.42, 0.10, 0.004], workspace_max=[0.30, 0.90, 0.60]),
+        ArmSection(name="right", workspace_min=[-0.30, 0.10, 0.004], workspace_max=[0.42, 0.90, 0.60]),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import logging.handlers
@@ -131,3 +132,20 @@ def log_to_file(data: DataDir, process: str) -> None:
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     root.handlers[:] = [file, console]
+
+
+def leave_last_words(run_dir: Path, process: str, sentence: str) -> None:
+    """Keep the sentence a process ends with, for its supervisor to show."""
+    with contextlib.suppress(OSError):
+        (run_dir / f"{process}.fault").write_text(sentence)
+
+
+def take_last_words(run_dir: Path, process: str) -> str:
+    """The sentence `process` left, empty when it left none; it is removed."""
+    file = run_dir / f"{process}.fault"
+    try:
+        sentence = file.read_text()
+        file.unlink()
+    except OSError:
+        return ""
+    return sentence

@@ -20,11 +20,11 @@ import filelock
 import zmq
 
 from teleop_app.core.bus import Subscriber
-from teleop_app.core.errors import StationError, StorageError
+from teleop_app.core.errors import ConfigError, StationError, StorageError
 from teleop_app.core.paths import DataDir, make_private
 from teleop_app.core.types import ProcessState, ProcessStatus, StationStatus
 from teleop_app.station.client import StationCard
-from teleop_app.station.process import ProcessContext
+from teleop_app.station.process import ProcessContext, take_last_words
 
 logger = logging.getLogger(__name__)
 
@@ -230,7 +230,7 @@ class Supervisor:
             )
         else:
             child.restart_at_s = now_s + min(0.2 * 2 ** (len(child.deaths_s) - 1), 5.0)
-            child.text = f"{head}.{effect} It is being started again; details in {log}."
+            child.text = f"{said or head + '.'}{effect} It is being started again; details in {log}."
         logger.error("%s", child.text)
         self._announce("process.died", child.text, child)
 

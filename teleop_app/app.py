@@ -1,0 +1,221 @@
+"""The composition root: the only file that names concrete devices and wires them to processes.
+
+`python -m teleop_app.app PROCESS --data-dir DIR [--station FILE]` runs one process of a station.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from teleop_app.core.bus import Endpoints
+from teleop_app.core.config import StationConfig, load_station, station_text
+from teleop_app.core.errors import DeviceError, TeleopError
+from teleop_app.core.paths import DataDir, make_private, shared_memory_dir
+from teleop_app.station.checks import Check, Level
+from teleop_app.station.process import (
+    ProcessContext,
+    leave_last_words,
+    log_to_file,
+    stop_on_signals,
+)
+from teleop_app.station.supervise import ProcessPlan, Supervisor
+
+logger = logging.getLogger(__name__)
+
+_CONSEQUENCES = {
+    "simulation": "The arms do not answer until it is back.",
+    "control": "The robot holds its last position; engage anew when it is back.",
+    "cameras": "No images arrive; a running recording is kept and marked.",
+    "recorder": "What was recorded so far is recovered when it is back.",
+    "operator": "The scripted operator stops; everything else goes on.",
+    "gamepad": "The gamepad does nothing; everything else goes on.",
+}
+
+
+class Runnable(Protocol):
+    """A process of the station."""
+
+    def run(self) -> None:
+        """Run until told to stop."""
+        ...
+
+
+def station_config(data: DataDir, station_file: Path | None) -> tuple[StationConfig, Path]:
+    """The named station file, else the store's own, written with the defaults when it is not there.
+
+    Raises:
+        ConfigError: It is malformed, or the named one is missing.
+    """
+    if station_file is None:
+        station_file = data.station_file
+        if not station_file.exists():
+            station_file.write_text(station_text(StationConfig()), encoding="utf-8")
+    return load_station(station_file), station_file
+
+
+def run_station(data: DataDir, station_file: Path | None) -> None:
+    """Run a station here until SIGTERM or SIGINT.
+
+    Raises:
+        TeleopError: It cannot start, with the reason.
+    """
+    data.create()
+    config, station_file = station_config(data, station_file)
+    context = _context("station", config, data)
+    stop_on_signals(context)
+    log_to_file(data, "station")
+    Supervisor(context, _plans(config, data, station_file), str(station_file)).run()
+
+
+def device_checks(data: DataDir) -> Iterator[Check]:
+    """Checks of the devices that the store's station names."""
+    try:
+        config, _ = station_config(data, None)
+    except (TeleopError, OSError):
+        return  # environment_checks has said so
+    if any(arm.follower == "sim" for arm in config.arms):
+        yield _check_simulation(config)
+    yield _check_gamepad()
+
+
+def open_window(data: DataDir, station_file: Path | None) -> int:
+    """Open the window, or do the same job headless where there is no display; the exit code."""
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        from teleop_app.commands.demo import headless_demo
+
+        return headless_demo(data.create(), station_file)
+    from ui.application import run_window
+
+    return run_window(data, station_file)
+
+
+def _plans(config: StationConfig, data: DataDir, station_file: Path) -> list[ProcessPlan]:
+    def plan(name: str, *, essential: bool = True) -> ProcessPlan:
+        argv = [sys.executable, "-m", "teleop_app.app", name, "--data-dir", str(data.root)]
+        argv += ["--station", str(station_file)]
+        return ProcessPlan(name, argv, essential=essential, consequence=_CONSEQUENCES[name])
+
+    plans = []
+    simulated = any(arm.follower == "sim" for arm in config.arms)
+    if simulated:
+        plans.append(plan("simulation"))
+    plans += [plan("control"), plan("cameras"), plan("recorder")]
+    if simulated:
+        plans.append(plan("operator", essential=False))
+    if config.inputs.gamepad and _gamepad_present():
+        plans.append(plan("gamepad", essential=False))
+    return plans
+
+
+def _build_simulation(context: ProcessContext) -> Runnable:
+    from devices.sim.cell import Cell
+    from teleop_app.station.simulation import SimulationProcess
+
+    simulation = context.config.simulation
+    return SimulationProcess(context, Cell(simulation.look, simulation.task, simulation.seed))
+
+
+def _build_cameras(context: ProcessContext) -> Runnable:
+    from teleop_app.station.cameras import CamerasProcess
+
+    return CamerasProcess(context)
+
+
+def _build_control(context: ProcessContext) -> Runnable:
+    from teleop_app.station.control import ControlProcess
+
+    return ControlProcess(context)
+
+
+def _build_recorder(context: ProcessContext) -> Runnable:
+    from teleop_app.station.recorder import RecorderProcess
+
+    return RecorderProcess(context)
+
+
+def _build_operator(context: ProcessContext) -> Runnable:
+    from teleop_app.station.operator import InputProcess
+
+    return InputProcess(context)
+
+
+_BUILDERS: dict[str, Callable[[ProcessContext], Runnable]] = {
+    "simulation": _build_simulation,
+    "control": _build_control,
+    "cameras": _build_cameras,
+    "recorder": _build_recorder,
+    "operator": _build_operator,
+}
+
+
+def _context(name: str, config: StationConfig, data: DataDir) -> ProcessContext:
+    run_dir = make_private(data.run_dir())
+    return ProcessContext(
+        name=name,
+        config=config,
+        data=data,
+        endpoints=Endpoints(run_dir),
+        rings=shared_memory_dir(run_dir),
+    )
+
+
+def _check_simulation(config: StationConfig) -> Check:
+    from devices.sim.model import load_model
+
+    try:
+        model = load_model(config.simulation.look)
+    except TeleopError as error:
+        return Check("Simulated cell", Level.FAILURE, error.what, error.next_step)
+    return Check("Simulated cell", Level.OK, f"{config.simulation.look}, {model.nv} degrees of freedom")
+
+
+def _gamepad_present() -> bool:
+    with contextlib.suppress(DeviceError, ImportError):
+        from devices.inputs.gamepad import connected_gamepads
+
+        return bool(connected_gamepads())
+    return False
+
+
+def _check_gamepad() -> Check:
+    found = _gamepad_present()
+    return Check("Gamepad", Level.OK, "found" if found else "none connected (keyboard and mouse always work)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one process of a station; the exit code tells the supervisor why it ended."""
+    parser = argparse.ArgumentParser(prog="python -m teleop_app.app")
+    parser.add_argument("process", choices=["station", *_BUILDERS])
+    parser.add_argument("--data-dir", required=True, type=Path)
+    parser.add_argument("--station", type=Path)
+    options = parser.parse_args(argv)
+    data = DataDir.choose(options.data_dir)
+    run_dir = make_private(data.run_dir())
+    try:
+        if options.process == "station":
+            run_station(data, options.station)
+            return 0
+        config, _ = station_config(data, options.station)
+        context = _context(options.process, config, data)
+        stop_on_signals(context)
+        log_to_file(data, options.process)
+        _BUILDERS[options.process](context).run()
+    except TeleopError as error:
+        logger.error("%s", error.sentence)
+        leave_last_words(run_dir, options.process, error.sentence)
+        return error.exit_code
+    except Exception:
+        logger.exception("the %s process failed", options.process)
+        return 70
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""The `teleop` command. Every failure is a sentence on stderr and a non-zero exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import teleop_app
+from teleop_app.commands import doctor, episodes, export, record, replay, station, store
+from teleop_app.commands.options import DataDirOption, StationOption, chosen_data_dir
+from teleop_app.core.errors import TeleopError
+
+app = typer.Typer(
+    name="teleop",
+    help="Teleoperate robots and record training data. Without a command: the window.",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(station.app, name="station")
+app.add_typer(episodes.app, name="episodes")
+app.add_typer(export.app, name="export")
+app.command("record")(record.record)
+app.command("replay")(replay.replay)
+app.command("verify")(store.verify)
+app.command("recover")(store.recover)
+app.command("doctor")(doctor.doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"teleop {teleop_app.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def window(
+    context: typer.Context,
+    data_dir: DataDirOption = None,
+    station_file: StationOption = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Open the window on the simulated cell (or on the station that runs already)."""
+    context.obj = data_dir
+    if context.invoked_subcommand is None:
+        from teleop_app import app as application
+
+        raise typer.Exit(application.open_window(chosen_data_dir(data_dir), station_file))
+
+
+def main() -> None:
+    """Entry point of the `teleop` command."""
+    try:
+        app(standalone_mode=True)
+    except TeleopError as error:
+        typer.echo(f"Error: {error.sentence}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""`teleop episodes`: what the catalog holds, and verdicts on it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from sessions.repository import Catalog, open_catalog
+from sessions.rows import Author, EpisodeFilter, EpisodeRow
+from sessions.states import EpisodeState, Outcome
+from teleop_app.commands.options import DataDirOption, JsonOption, chosen_data_dir, megabytes, print_json
+from teleop_app.core.errors import CatalogError
+
+app = typer.Typer(help="List, show and judge episodes.", no_args_is_help=True)
+_AUTHOR = Author.person("command line")
+
+TextOption = Annotated[str, typer.Option("--text", help="Words in instruction, task or operator.")]
+TaskOption = Annotated[str, typer.Option("--task", help="Only this task.")]
+StatesOption = Annotated[list[EpisodeState] | None, typer.Option("--state", help="Only these states.")]
+OutcomesOption = Annotated[list[Outcome] | None, typer.Option("--outcome", help="Only these outcomes.")]
+UuidArgument = Annotated[str, typer.Argument(help="UUID, or at least its first 8 characters.")]
+
+
+@app.command("list")
+def list_episodes(
+    text: TextOption = "",
+    task: TaskOption = "",
+    state: StatesOption = None,
+    outcome: OutcomesOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 1000,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Episodes, newest first; with --json one object a line."""
+    with _catalog(data_dir) as catalog:
+        rows = find_episodes(catalog, text=text, task=task, states=state, outcomes=outcome, limit=limit)
+    if as_json:
+        for row in rows:
+            print_json(asdict(row))
+        return
+    for row in rows:
+        typer.echo(_line(row))
+    typer.echo(f"{len(rows)} episode{'' if len(rows) == 1 else 's'}")
+
+
+@app.command()
+def show(uuid: UuidArgument, data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
+    """One episode with its streams."""
+    with _catalog(data_dir) as catalog:
+        row = resolve(catalog, uuid)
+        streams = catalog.streams(row.uuid)
+    if as_json:
+        print_json({**asdict(row), "streams": [asdict(stream) for stream in streams]})
+        return
+    for key, value in asdict(row).items():
+        typer.echo(f"{key:<24} {value}")
+    for stream in streams:
+        typer.echo(f"  {stream.name:<28} {stream.count:>7} at {stream.rate_hz:g} Hz, {stream.dropped} lost")
+
+
+@app.command()
+def discard(
+    uuid: UuidArgument,
+    reason: Annotated[str, typer.Option("--reason")] = "",
+    data_dir: DataDirOption = None,
+) -> None:
+    """Discard an episode; its file stays and `restore` brings it back."""
+    with _catalog(data_dir) as catalog:
+        row = catalog.set_verdict(resolve(catalog, uuid).uuid, EpisodeState.DISCARDED, _AUTHOR, reason)
+    typer.echo(f"Discarded {row.uuid}. Undo with: teleop episodes restore {row.uuid}")
+
+
+@app.command()
+def restore(uuid: UuidArgument, data_dir: DataDirOption = None) -> None:
+    """Take a discarded episode back."""
+    with _catalog(data_dir) as catalog:
+        row = catalog.restore(resolve(catalog, uuid).uuid, _AUTHOR)
+    typer.echo(f"Restored {row.uuid}.")
+
+
+def find_episodes(
+    catalog: Catalog,
+    *,
+    text: str = "",
+    task: str = "",
+    states: list[EpisodeState] | None = None,
+    outcomes: list[Outcome] | None = None,
+    limit: int = 1_000_000,
+) -> list[EpisodeRow]:
+    """Episodes that a command's options select, newest first.
+
+    Raises:
+        CatalogError: The task is unknown.
+    """
+    wanted = EpisodeFilter(
+        text=text,
+        task_ids=(_task_id(catalog, task),) if task else (),
+        states=tuple(states or ()),
+        outcomes=tuple(outcomes or ()),
+    )
+    rows: list[EpisodeRow] = []
+    page = catalog.episodes(wanted, limit=min(limit, 1000))
+    rows.extend(page.rows)
+    while page.next_cursor is not None and len(rows) < limit:
+        page = catalog.episodes(wanted, after=page.next_cursor, limit=min(limit - len(rows), 1000))
+        rows.extend(page.rows)
+    return rows
+
+
+def resolve(catalog: Catalog, uuid: str) -> EpisodeRow:
+    """The episode of a UUID or of its first characters.
+
+    Raises:
+        CatalogError: None or several match.
+    """
+    if len(uuid) < 8:
+        raise CatalogError(f"{uuid!r} is too short", next_step="Give at least 8 characters of the UUID")
+    found = [row for row in catalog.episodes(EpisodeFilter(text=uuid)).rows if row.uuid.startswith(uuid)]
+    if len(found) != 1:
+        raise CatalogError(
+            f"{len(found)} episodes have a UUID that starts with {uuid!r}",
+            next_step="See `teleop episodes list`",
+        )
+    return found[0]
+
+
+def _task_id(catalog: Catalog, name: str) -> str:
+    task = catalog.task_named(name)
+    if task is None:
+        known = ", ".join(row.name for row in catalog.list_tasks(archived=None)) or "none yet"
+        raise CatalogError(f"There is no task {name!r}", next_step=f"Known are: {known}")
+    return task.id
+
+
+def _catalog(data_dir: DataDirOption) -> Catalog:
+    return open_catalog(chosen_data_dir(data_dir).create().root, _AUTHOR)
+
+
+def _line(row: EpisodeRow) -> str:
+    started = datetime.fromtimestamp(row.started_utc_ns / 1e9, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    lost = f", {row.dropped_frames} frames lost" if row.dropped_frames else ""
+    flags = "".join(
+        f" [{word}]" for word, on in (("recovered", row.recovered), ("missing", row.missing)) if on
+    )
+    figures = f"{row.duration_ns / 1e9:6.1f} s  {megabytes(row.size_bytes):>9}"
+    return f"{row.uuid}  {started}  {row.state:<9} {row.outcome:<8} {figures}  {row.task}{lost}{flags}"

@@ -1,0 +1,39 @@
+"""Options that several commands share, and how they print."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from teleop_app.core.paths import DataDir
+
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="The store (else $TELEOP_DATA_DIR, else your user data directory)."),
+]
+StationOption = Annotated[
+    Path | None, typer.Option("--station", help="Station file (else station.toml in the store).")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def chosen_data_dir(option: Path | None) -> DataDir:
+    """The store named by a command's option, by `teleop --data-dir`, or by default."""
+    context = click.get_current_context(silent=True)
+    if option is None and context is not None:
+        option = context.find_root().obj
+    return DataDir.choose(option)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on a line of its own, flushed, so that scripts see it at once."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def megabytes(size_bytes: float) -> str:
+    """A size for people."""
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes < 1e9 else f"{size_bytes / 1e9:.2f} GB"

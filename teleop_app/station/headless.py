@@ -1,0 +1,153 @@
+"""Collect episodes without a window: the scripted operator through the same station processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from teleop_app.core.errors import StationError, TeleopError
+from teleop_app.core.types import Event, StationStatus, TaskStatus
+from teleop_app.station.client import StationClient
+
+SETTLE_S = 0.5
+"""Recorded after the task succeeded, so that the episode shows the end."""
+PREPARE_TIMEOUT_S = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionPlan:
+    """What to collect.
+
+    Attributes:
+        task: Task name.
+        episodes: Wanted number of saved episodes.
+        seed: Scene seed of the first attempt; each next attempt adds one.
+        operator: Person's name in the catalog.
+        timeout_s: An attempt that has not succeeded by then is stopped and discarded.
+        keep_failures: Save unsuccessful attempts too, marked as failures.
+        max_attempts: Give up after this many attempts.
+    """
+
+    task: str
+    episodes: int
+    seed: int
+    operator: str = "scripted operator"
+    timeout_s: float = 40.0
+    keep_failures: bool = False
+    max_attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One thing that happened; a JSON object a line in `teleop record --json`.
+
+    Attributes:
+        event: `started`, `saved`, `discarded` or `fault`.
+        episode: UUID, empty when no episode is concerned.
+        task: Task name.
+        seed: Scene seed.
+        index: Attempt number, from 0.
+        outcome: `success`, `failure` or `unknown`.
+        duration_s: Of the recording.
+        stop_to_durable_ms: From the stop to the episode being safe on disk.
+        path: Of the episode file.
+        text: A sentence.
+    """
+
+    event: str
+    episode: str = ""
+    task: str = ""
+    seed: int = -1
+    index: int = -1
+    outcome: str = ""
+    duration_s: float = 0.0
+    stop_to_durable_ms: float = 0.0
+    path: str = ""
+    text: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """Fields that say something, for JSON."""
+        return {key: value for key, value in asdict(self).items() if value not in ("", -1, 0.0)}
+
+
+def collect(client: StationClient, plan: CollectionPlan) -> Iterator[Progress]:
+    """Record until enough episodes are saved; yields each thing as it happens.
+
+    Raises:
+        StationError: The station fails in a way that ends the collection, or attempts run out.
+    """
+    feed = client.subscribe(["event", "task", "station"])
+    saved = 0
+    attempts = plan.max_attempts or 3 * plan.episodes + 3
+    try:
+        client.call("recorder", "open_session", operator=plan.operator, task=plan.task, timeout_s=20.0)
+        for index in range(attempts):
+            if saved >= plan.episodes:
+                return
+            seed = plan.seed + index
+            client.call("recorder", "prepare", seed=seed, timeout_s=PREPARE_TIMEOUT_S)
+            client.call("operator", "go", task=plan.task)
+            for _ in feed.drain():
+                pass
+            episode = str(client.call("recorder", "record", timeout_s=10.0)["episode"])
+            yield Progress("started", episode, plan.task, seed, index)
+            outcome, text = yield from _watch(feed, plan, episode, seed, index)
+            client.call("operator", "halt")
+            done = client.call("recorder", "stop", outcome=outcome, timeout_s=30.0)
+            keep = outcome == "success" or plan.keep_failures
+            client.call("recorder", "save" if keep else "discard", timeout_s=10.0)
+            saved += keep
+            yield Progress(
+                "saved" if keep else "discarded",
+                episode,
+                plan.task,
+                seed,
+                index,
+                outcome,
+                float(done.get("duration_s", 0.0)),
+                float(done.get("stop_to_durable_ms", 0.0)),
+                str(done.get("path", "")),
+                text,
+            )
+        if saved < plan.episodes:
+            raise StationError(
+                f"Only {saved} of {plan.episodes} episodes succeeded in {attempts} attempts",
+                next_step="See the discarded ones with `teleop episodes list --state discarded`",
+            )
+    finally:
+        feed.close()
+        _leave(client)
+
+
+def _watch(feed, plan: CollectionPlan, episode: str, seed: int, index: int):  # type: ignore[no-untyped-def]
+    """Follow one recording to its end; yields faults, returns (outcome, sentence)."""
+    deadline = time.monotonic() + plan.timeout_s
+    stop_at: float | None = None
+    while True:
+        now = time.monotonic()
+        if stop_at is not None and now >= stop_at:
+            return "success", ""
+        if now >= deadline:
+            return "failure", f"The task was not done within {plan.timeout_s:g} s."
+        feed.wait(0.05)
+        for _, value in feed.drain():
+            if isinstance(value, TaskStatus):
+                if value.success and stop_at is None:
+                    stop_at = time.monotonic() + SETTLE_S
+                elif value.failed and stop_at is None:
+                    return "failure", "The task can no longer be solved."
+            elif isinstance(value, Event) and value.kind in ("recorder.fault", "process.died"):
+                yield Progress("fault", episode, plan.task, seed, index, text=value.text)
+                if value.kind == "recorder.fault":
+                    raise StationError(value.text or "The recorder failed")
+            elif isinstance(value, StationStatus):
+                pass
+
+
+def _leave(client: StationClient) -> None:
+    for process, command in (("operator", "halt"), ("recorder", "close_session")):
+        try:
+            client.call(process, command, timeout_s=5.0)
+        except TeleopError:
+            continue  # it is gone; the episodes it closed are safe
