@@ -314,3 +314,10 @@ QTableView, QListView, QTreeView {{ background: {t.panel}; border: 1px solid {t.
   border-radius: 6px; gridline-color: {t.border}; }}
 QSplitter::handle {{ background: {t.window}; }}
 """
+
+
+def white_icon(name: str) -> QIcon:
+    """Returns a Material Design icon in white, for filled buttons."""
+    import qtawesome
+
+    return qtawesome.icon(f"mdi6.{name}", color="#FFFFFF", color_disabled="#FFFFFF80")

@@ -24,8 +24,11 @@ class Trail:
         self._points: deque[tuple[int, NDArray[np.float64]]] = deque(maxlen=max_points)
 
     def add(self, time_ns: int, point: NDArray[np.float64]) -> None:
-        """Appends a world point [m]; one nearer than the least step is left out,
-        one farther than the greatest (a reset scene) starts a new path."""
+        """Appends a world point [m].
+
+        One nearer than the least step is left out, one farther than the greatest (a reset scene)
+        starts a new path.
+        """
         while self._points and time_ns - self._points[0][0] > self._duration_ns:
             self._points.popleft()
         if self._points:

@@ -1,0 +1,367 @@
+"""The only place where the station meets Qt: messages become signals, clicks become commands.
+
+Messages are drained on the GUI thread 60 times a second and coalesced, so that nothing queues up
+without bound: of frames, world states and statuses only the newest is passed on; ticks are
+counted one by one for the meters and handed on as one batch. What a stalled window could not take
+is dropped by the socket's own limit. Commands can block for seconds and run on one worker thread
+a process, so that a slow recorder never delays an e-stop.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from PyQt6.QtCore import QObject, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QImage
+
+from teleop_app.core.errors import TeleopError
+from teleop_app.core.ring import RingRecord
+from teleop_app.core.types import (
+    CameraSetup,
+    ControlTick,
+    Event,
+    ForceBatch,
+    FrameNotice,
+    InputSample,
+    ProcessStatus,
+    RecorderStatus,
+    StationStatus,
+    TaskStatus,
+    WorldState,
+)
+
+log = logging.getLogger(__name__)
+
+DRAIN_INTERVAL_MS = 16
+DRAIN_LIMIT = 1500
+TOPICS = ("tick", "world", "force", "task", "event", "camera", "frame/", "status", "station", "recorder")
+"""Everything but encoded video and echoed input, which a window has no use for."""
+
+LINK_TIMEOUT_S = 2.0
+_METER_SPAN_NS = 2_000_000_000
+_CAMERA_SPAN_NS = 3_000_000_000
+_BLOCKING_TIMEOUT_S = {"stop": 30.0, "prepare": 30.0, "redo": 30.0, "next": 30.0, "record": 30.0}
+
+
+class MessageSource(Protocol):
+    """What the bridge needs of a subscription."""
+
+    def drain(self, limit: int = ...) -> Iterable[tuple[str, Any]]:
+        """Yields the waiting messages."""
+        ...
+
+    def close(self) -> None:
+        """Ends the subscription."""
+        ...
+
+
+class FrameRing(Protocol):
+    """What the bridge needs of a camera's ring."""
+
+    def next_new(self) -> RingRecord | None:
+        """Returns the newest frame if it is new."""
+        ...
+
+    def close(self) -> None:
+        """Releases the memory."""
+        ...
+
+
+class StationPort(Protocol):
+    """What the bridge needs of the station's client (`teleop_app.station.client.StationClient`)."""
+
+    def subscribe(self, topics: Iterable[str] = ...) -> MessageSource:
+        """Opens a subscription."""
+        ...
+
+    def call(self, process: str, command: str, *, timeout_s: float = ..., **args: Any) -> dict[str, Any]:
+        """Runs a command of a process and waits for its answer."""
+        ...
+
+    def send_input(self, sample: InputSample) -> None:
+        """Sends one operator sample to control."""
+        ...
+
+    def open_ring(self, name: str) -> FrameRing:
+        """Opens a shared-memory ring for reading."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFrame:
+    """A picture to show.
+
+    Attributes:
+        camera: Name.
+        seq: On the camera's frame grid.
+        capture_ns: When the scene looked so.
+        image: RGB888 over `pixels`, which it does not own.
+        pixels: Kept so that the image stays valid.
+    """
+
+    camera: str
+    seq: int
+    capture_ns: int
+    image: QImage
+    pixels: bytes
+
+
+class ControlMeter:
+    """Rate and lateness of the control loop over the last two seconds, from every tick."""
+
+    def __init__(self) -> None:
+        self._ticks: deque[tuple[int, int]] = deque(maxlen=4096)
+
+    def add(self, tick: ControlTick) -> None:
+        """Counts one tick."""
+        self._ticks.append((tick.tick_ns, tick.tick_ns - tick.due_ns))
+        while tick.tick_ns - self._ticks[0][0] > _METER_SPAN_NS:
+            self._ticks.popleft()
+
+    @property
+    def rate_hz(self) -> float:
+        """Ticks a second, 0 before two have come."""
+        if len(self._ticks) < 2:
+            return 0.0
+        span_ns = self._ticks[-1][0] - self._ticks[0][0]
+        return (len(self._ticks) - 1) * 1e9 / span_ns if span_ns > 0 else 0.0
+
+    @property
+    def late_p99_ms(self) -> float:
+        """99th percentile of the lateness [ms]."""
+        if not self._ticks:
+            return 0.0
+        return float(np.percentile([late for _, late in self._ticks], 99)) / 1e6
+
+
+class CameraMeter:
+    """Frame rate and loss of one camera over the last three seconds, from every notice."""
+
+    def __init__(self) -> None:
+        self._notices: deque[tuple[int, int]] = deque(maxlen=1024)
+
+    def add(self, notice: FrameNotice) -> None:
+        """Counts one frame; a number that goes back means the camera started anew."""
+        if self._notices and notice.seq <= self._notices[-1][0]:
+            self._notices.clear()
+        self._notices.append((notice.seq, notice.capture_ns))
+        while notice.capture_ns - self._notices[0][1] > _CAMERA_SPAN_NS:
+            self._notices.popleft()
+
+    @property
+    def fps(self) -> float:
+        """Frames a second that arrived."""
+        if len(self._notices) < 2:
+            return 0.0
+        span_ns = self._notices[-1][1] - self._notices[0][1]
+        return (len(self._notices) - 1) * 1e9 / span_ns if span_ns > 0 else 0.0
+
+    @property
+    def lost_share(self) -> float:
+        """Share of the frame grid that did not arrive, 0..1."""
+        if len(self._notices) < 2:
+            return 0.0
+        due = self._notices[-1][0] - self._notices[0][0] + 1
+        return 1.0 - len(self._notices) / due
+
+
+class StationBridge(QObject):
+    """Signals of a running station, and commands to it. Lives on the GUI thread.
+
+    Args:
+        port: The station's client; the bridge does not close it.
+        parent: Owner.
+    """
+
+    ticksArrived = pyqtSignal(object)
+    """List of `ControlTick`, all since the last time, oldest first."""
+    worldChanged = pyqtSignal(object)
+    frameArrived = pyqtSignal(object)
+    """Newest `CameraFrame` of a camera."""
+    forceArrived = pyqtSignal(object)
+    """List of `ForceBatch`."""
+    taskChanged = pyqtSignal(object)
+    recorderChanged = pyqtSignal(object)
+    stationChanged = pyqtSignal(object)
+    processChanged = pyqtSignal(object)
+    cameraChanged = pyqtSignal(object)
+    eventHappened = pyqtSignal(object)
+    linkChanged = pyqtSignal(bool)
+    failed = pyqtSignal(object)
+    """`TeleopError` of a command nobody waited for."""
+    _finished = pyqtSignal(object)
+
+    def __init__(self, port: StationPort, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._port = port
+        self._source: MessageSource | None = None
+        self._rings: dict[str, FrameRing] = {}
+        self._workers: dict[str, ThreadPoolExecutor] = {}
+        self._notices: dict[str, FrameNotice] = {}
+        self._linked = False
+        self._last_message_s = 0.0
+        self.control = ControlMeter()
+        self.cameras: dict[str, CameraMeter] = {}
+        self._finished.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(DRAIN_INTERVAL_MS)
+        self._timer.timeout.connect(self.drain)
+
+    @property
+    def linked(self) -> bool:
+        """Whether the station was heard within the last two seconds."""
+        return self._linked
+
+    def start(self) -> None:
+        """Subscribes and begins to drain."""
+        if self._source is None:
+            self._source = self._port.subscribe(TOPICS)
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Ends the subscription, and lets commands under way finish unheard."""
+        self._timer.stop()
+        for ring in self._rings.values():
+            ring.close()
+        self._rings.clear()
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+        for worker in self._workers.values():
+            worker.shutdown(wait=False, cancel_futures=True)
+        self._workers.clear()
+
+    def drain(self) -> None:
+        """Takes what waits and emits at most one signal of a kind (one a camera or process)."""
+        if self._source is None:
+            return
+        ticks: list[ControlTick] = []
+        forces: list[ForceBatch] = []
+        latest: dict[tuple[type, str], Any] = {}
+        events: list[Event] = []
+        heard = False
+        for _topic, value in self._source.drain(DRAIN_LIMIT):
+            heard = True
+            match value:
+                case ControlTick():
+                    self.control.add(value)
+                    ticks.append(value)
+                case FrameNotice():
+                    self.cameras.setdefault(value.camera, CameraMeter()).add(value)
+                    self._notices[value.camera] = value
+                case ForceBatch():
+                    forces.append(value)
+                case Event():
+                    events.append(value)
+                case ProcessStatus():
+                    latest[(ProcessStatus, value.process)] = value
+                case CameraSetup():
+                    latest[(CameraSetup, value.name)] = value
+                case WorldState() | TaskStatus() | RecorderStatus() | StationStatus():
+                    latest[(type(value), "")] = value
+        self._mark_link(heard)
+        if ticks:
+            self.ticksArrived.emit(ticks)
+        if forces:
+            self.forceArrived.emit(forces)
+        for (kind, _), value in latest.items():
+            self._signal_of(kind).emit(value)
+        for event in events:
+            self.eventHappened.emit(event)
+        self._read_frames()
+
+    def _signal_of(self, kind: type) -> Any:
+        return {
+            WorldState: self.worldChanged,
+            TaskStatus: self.taskChanged,
+            RecorderStatus: self.recorderChanged,
+            StationStatus: self.stationChanged,
+            ProcessStatus: self.processChanged,
+            CameraSetup: self.cameraChanged,
+        }[kind]
+
+    def _mark_link(self, heard: bool) -> None:
+        now_s = time.monotonic()
+        if heard:
+            self._last_message_s = now_s
+        linked = heard or (self._linked and now_s - self._last_message_s < LINK_TIMEOUT_S)
+        if linked != self._linked:
+            self._linked = linked
+            self.linkChanged.emit(linked)
+
+    def _read_frames(self) -> None:
+        notices, self._notices = self._notices, {}
+        for camera, notice in notices.items():
+            ring = self._rings.get(camera)
+            if ring is None:
+                ring = self._rings[camera] = self._port.open_ring(f"camera.{camera}")
+            record = ring.next_new()
+            if record is None or len(record.payload) != notice.width * notice.height * 3:
+                continue
+            image = QImage(
+                record.payload, notice.width, notice.height, 3 * notice.width, QImage.Format.Format_RGB888
+            )
+            self.frameArrived.emit(CameraFrame(camera, record.seq, record.stamp_ns, image, record.payload))
+
+    def send_input(self, sample: InputSample) -> None:
+        """Sends one operator sample; a station that is away is told by `linkChanged`, not here."""
+        try:
+            self._port.send_input(sample)
+        except TeleopError as error:
+            self.failed.emit(error)
+
+    def call(
+        self,
+        process: str,
+        command: str,
+        done: Callable[[dict[str, Any]], object] | None = None,
+        failed: Callable[[TeleopError], object] | None = None,
+        **args: Any,
+    ) -> None:
+        """Runs a command on the worker thread of its process.
+
+        Args:
+            process: Name of the station process.
+            command: Name of the command.
+            done: Called on the GUI thread with the answer.
+            failed: Called on the GUI thread with the error; without it `failed` is emitted.
+            args: Arguments of the command.
+        """
+        worker = self._workers.get(process)
+        if worker is None:
+            worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"call-{process}")
+            self._workers[process] = worker
+        timeout_s = _BLOCKING_TIMEOUT_S.get(command, 5.0)
+        future = worker.submit(self._port.call, process, command, timeout_s=timeout_s, **args)
+        future.add_done_callback(lambda f: self._hand_over(f, done, failed))
+
+    def _hand_over(self, future: Future[Any], done: object, failed: object) -> None:
+        try:
+            self._finished.emit((future, done, failed))
+        except RuntimeError:  # the window closed while the command ran
+            log.info("an answer came after the window had closed")
+
+    def _deliver(self, outcome: tuple[Future[Any], Any, Any]) -> None:
+        future, done, failed = outcome
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            if done is not None:
+                done(future.result())
+        elif isinstance(error, TeleopError):
+            if failed is not None:
+                failed(error)
+            else:
+                self.failed.emit(error)
+        else:
+            log.error("a command failed unexpectedly", exc_info=error)
+            raise error

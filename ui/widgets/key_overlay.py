@@ -1,0 +1,141 @@
+"""The `?` overlay: every key there is, read from the declared actions."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QEvent, QObject, Qt
+from PyQt6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from ui import theme
+from ui.actions import ActionRegistry, Scope
+from ui.theme import FontSize, Role
+
+# ruff: noqa: N802
+
+_TITLE = "All keys"
+
+
+class KeyOverlay(QWidget):
+    """Covers its host until a key or click."""
+
+    def __init__(self, registry: ActionRegistry, host: QWidget) -> None:
+        super().__init__(host)
+        self._registry = registry
+        self._host = host
+        self._card: QFrame | None = None
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        host.installEventFilter(self)
+        self.hide()
+
+    def toggle(self) -> None:
+        """Shows or hides it."""
+        if self.isVisible():
+            self.hide()
+            return
+        self._build()
+        self.setGeometry(self._host.rect())
+        self.show()
+        self.raise_()
+        self.setFocus()
+
+    def _build(self) -> None:
+        if self._card is not None:
+            self._card.setParent(None)
+            self._card.deleteLater()
+        card = QFrame(self)
+        card.setProperty("surface", "panel")
+        box = QVBoxLayout(card)
+        box.setContentsMargins(theme.grid(3), theme.grid(2), theme.grid(3), theme.grid(3))
+        box.setSpacing(theme.grid(2))
+        title = QLabel(_TITLE)
+        title.setProperty("kind", "title")
+        hint = QLabel("Any key closes this.")
+        hint.setProperty("kind", "muted")
+        head = QHBoxLayout()
+        head.addWidget(title)
+        head.addStretch(1)
+        head.addWidget(hint)
+        box.addLayout(head)
+        columns = QHBoxLayout()
+        columns.setSpacing(theme.grid(5))
+        for scope in Scope:
+            rows = self._rows(scope)
+            if rows:
+                columns.addLayout(self._column(scope, rows))
+        box.addLayout(columns)
+        self._card = card
+        card.adjustSize()
+        self._center()
+        card.show()
+
+    def _rows(self, scope: Scope) -> list[tuple[str, str]]:
+        specs = [s for s in self._registry.specs if s.scope is scope and self._registry.key(s.id)]
+        cameras = [s for s in specs if s.id.startswith("camera.")]
+        pages = [s for s in specs if s.id.startswith("page.")]
+        rows = [(self._registry.key_label(s.id), s.text) for s in specs if s not in cameras + pages]
+        for group, text in ((cameras, "Choose the large view"), (pages, "Go to a page")):
+            if group:
+                first, last = (self._registry.key_label(s.id) for s in (group[0], group[-1]))
+                rows.append((f"{first} … {last}", text))
+        return rows
+
+    @staticmethod
+    def _column(scope: Scope, rows: list[tuple[str, str]]) -> QVBoxLayout:
+        column = QVBoxLayout()
+        column.setSpacing(theme.grid(1))
+        head = QLabel(scope.value)
+        head.setProperty("kind", "label")
+        column.addWidget(head)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(theme.grid(2))
+        grid.setVerticalSpacing(theme.grid(0.75))
+        for row, (key, text) in enumerate(rows):
+            grid.addWidget(KeyCap(key), row, 0, Qt.AlignmentFlag.AlignRight)
+            grid.addWidget(QLabel(text), row, 1)
+        grid.setColumnStretch(1, 1)
+        column.addLayout(grid)
+        column.addStretch(1)
+        return column
+
+    def _center(self) -> None:
+        if self._card is not None:
+            self._card.move(
+                max((self.width() - self._card.width()) // 2, 0),
+                max((self.height() - self._card.height()) // 2, 0),
+            )
+
+    def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:
+        """Follows the size of its host."""
+        if a0 is self._host and a1 is not None and a1.type() == QEvent.Type.Resize:
+            self.setGeometry(self._host.rect())
+            self._center()
+        return False
+
+    def paintEvent(self, a0: QPaintEvent | None) -> None:
+        """Dims what lies below."""
+        painter = QPainter(self)
+        color = theme.tokens().color(Role.WINDOW, 0.8)
+        painter.fillRect(self.rect(), color)
+        painter.end()
+
+    def keyPressEvent(self, a0: QKeyEvent | None) -> None:
+        """Closes."""
+        self.hide()
+
+    def mousePressEvent(self, a0: QMouseEvent | None) -> None:
+        """Closes."""
+        self.hide()
+
+
+class KeyCap(QLabel):
+    """A key drawn as a key."""
+
+    def __init__(self, key: str, parent: QWidget | None = None) -> None:
+        super().__init__(key, parent)
+        t = theme.tokens()
+        self.setFont(theme.font(FontSize.LABEL, bold=True))
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setStyleSheet(
+            f"QLabel {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};"
+            f" border-bottom: 2px solid {t.border}; border-radius: 4px; padding: 1px 6px; }}"
+        )

@@ -1,0 +1,206 @@
+"""What the bottom strip says, worked out without widgets. Green is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from teleop_app.core.types import (
+    CameraSetup,
+    ProcessState,
+    RecorderState,
+    RecorderStatus,
+    StationStatus,
+)
+from ui.bridge import CameraMeter, ControlMeter
+
+CAMERA_FPS_SHARE = 0.9
+CAMERA_LOSS_LIMIT = 0.01
+CONTROL_RATE_SHARE = 0.97
+FEW_EPISODES_LEFT = 20
+
+
+class Level(IntEnum):
+    """How loud a cell is."""
+
+    QUIET = 0
+    WARNING = 1
+    FAULT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of the strip.
+
+    Attributes:
+        name: Stable name.
+        text: Shown, short.
+        level: Muted, amber or red.
+        remedy: A sentence for the tooltip: what is off and what to do; what it means when quiet.
+    """
+
+    name: str
+    text: str
+    level: Level = Level.QUIET
+    remedy: str = ""
+
+
+def link_cell(linked: bool, station: StationStatus | None) -> Cell:
+    """Says whether the station is heard and all its processes live."""
+    if not linked:
+        return Cell(
+            "link",
+            "Station not heard",
+            Level.FAULT,
+            "No message from the station for two seconds. The arms hold by themselves. "
+            "Start it on the Setup page, or see its logs.",
+        )
+    if station is not None:
+        dead = [p for p in station.processes if p.state is ProcessState.FAULT]
+        if dead:
+            names = ", ".join(p.process for p in dead)
+            reason = next((p.text for p in dead if p.text), "")
+            return Cell(
+                "link",
+                f"{names} down",
+                Level.FAULT,
+                f"The {names} process is down. {reason} It is started anew by itself; "
+                "if it keeps failing, see the pre-flight list on Setup.".replace("  ", " "),
+            )
+        starting = [p.process for p in station.processes if p.state is ProcessState.STARTING]
+        if starting:
+            names = ", ".join(starting)
+            return Cell(
+                "link", f"Starting {names}", Level.WARNING, f"Still starting: {names}. Wait a moment."
+            )
+    return Cell("link", "Station linked", remedy="The station answers and all its processes run.")
+
+
+def control_cell(meter: ControlMeter, wanted_hz: float) -> Cell:
+    """Says how regular the control loop is."""
+    rate, late = meter.rate_hz, meter.late_p99_ms
+    if rate <= 0.0:
+        return Cell("control", "Control \u2013", remedy="No control tick has come yet.")
+    text = f"Control {rate:.0f} Hz  p99 {late:.1f} ms"
+    period_ms = 1000.0 / wanted_hz
+    if rate < CONTROL_RATE_SHARE * wanted_hz:
+        return Cell(
+            "control",
+            text,
+            Level.FAULT if rate < 0.8 * wanted_hz else Level.WARNING,
+            f"Control runs at {rate:.0f} Hz instead of {wanted_hz:.0f}. Close other programs, or lower "
+            "the camera rate on Setup.",
+        )
+    if late > period_ms:
+        return Cell(
+            "control",
+            text,
+            Level.WARNING,
+            f"One tick in a hundred is more than {late:.1f} ms late. Allow real-time scheduling "
+            "(rtprio limit), or close other programs.",
+        )
+    return Cell("control", text, remedy="Rate of the control loop and 99th percentile of its lateness.")
+
+
+def camera_cell(name: str, meter: CameraMeter | None, setup: CameraSetup | None) -> Cell:
+    """Says how many frames of a camera come and how many are lost."""
+    cell = f"camera.{name}"
+    if meter is None or meter.fps <= 0.0:
+        return Cell(
+            cell, f"{name} \u2013", Level.WARNING, f"No picture from {name} yet. See the cameras on Setup."
+        )
+    fps, lost = meter.fps, meter.lost_share
+    text = f"{name} {fps:.0f} fps"
+    wanted = setup.fps if setup is not None else 0
+    if lost > CAMERA_LOSS_LIMIT:
+        return Cell(
+            cell,
+            f"{text}  {lost:.0%} lost",
+            Level.FAULT if lost > 0.1 else Level.WARNING,
+            f"{name} lost {lost:.1%} of its frames in the last seconds. Lower its size or rate on Setup.",
+        )
+    if wanted and fps < CAMERA_FPS_SHARE * wanted:
+        return Cell(
+            cell,
+            text,
+            Level.WARNING,
+            f"{name} delivers {fps:.0f} of {wanted} frames a second. Lower its size or rate on Setup.",
+        )
+    size = f", {setup.width}x{setup.height} at {setup.fps} fps" if setup is not None else ""
+    return Cell(cell, text, remedy=f"No frame of {name} lost{size}.")
+
+
+_RECORDER_WORDS = {
+    RecorderState.IDLE: "ready",
+    RecorderState.COUNTDOWN: "starting",
+    RecorderState.RECORDING: "recording",
+    RecorderState.FINALISING: "writing",
+    RecorderState.REVIEW: "awaits verdict",
+    RecorderState.FAULT: "fault",
+}
+
+
+def recorder_cell(recorder: RecorderStatus | None) -> Cell:
+    """Says what the recorder does."""
+    if recorder is None:
+        return Cell("recorder", "Recorder \u2013", remedy="The recorder has not been heard yet.")
+    word = _RECORDER_WORDS[recorder.state]
+    if recorder.state is RecorderState.FAULT:
+        return Cell(
+            "recorder",
+            "Recorder fault",
+            Level.FAULT,
+            recorder.text or "The recorder cannot write. See the pre-flight list on Setup.",
+        )
+    lost = sum(recorder.lost.values())
+    if lost and recorder.state is RecorderState.RECORDING:
+        return Cell(
+            "recorder",
+            f"Recorder {word}  {lost} lost",
+            Level.WARNING,
+            f"{lost} frames of this episode are missing from the file. Redo it if they matter.",
+        )
+    if recorder.text:
+        return Cell("recorder", f"Recorder {word}", Level.WARNING, recorder.text)
+    return Cell(
+        "recorder", f"Recorder {word}", remedy="Episodes are safe on disk before they are called saved."
+    )
+
+
+def disk_cell(recorder: RecorderStatus | None, station: StationStatus | None) -> Cell:
+    """Says how many more episodes fit on the disk."""
+    left = recorder.episodes_left if recorder is not None else -1
+    free = f"{station.disk_free_bytes / 1e9:.0f} GB free" if station is not None else "Disk \u2013"
+    if left < 0:
+        return Cell("disk", free, remedy="Free space of the data directory.")
+    text = f"{left:,} episodes left".replace(",", " ")
+    if left < FEW_EPISODES_LEFT:
+        return Cell(
+            "disk",
+            text,
+            Level.FAULT if left < 3 else Level.WARNING,
+            f"Only about {left} more episodes fit ({free}). Free space, or choose another data directory.",
+        )
+    return Cell("disk", text, remedy=f"Estimate from the episodes so far; {free}.")
+
+
+def all_cells(
+    *,
+    linked: bool,
+    station: StationStatus | None,
+    recorder: RecorderStatus | None,
+    control: ControlMeter,
+    wanted_hz: float,
+    meters: Mapping[str, CameraMeter],
+    setups: Mapping[str, CameraSetup],
+) -> list[Cell]:
+    """Returns the whole strip from left to right."""
+    names = list(dict.fromkeys([*setups, *meters]))
+    return [
+        control_cell(control, wanted_hz),
+        *(camera_cell(name, meters.get(name), setups.get(name)) for name in names),
+        recorder_cell(recorder),
+        disk_cell(recorder, station),
+        link_cell(linked, station),
+    ]
