@@ -278,4 +278,5 @@ def _bind(socket: zmq.Socket[bytes], address: str) -> None:
     try:
         socket.bind(address)
     except zmq.ZMQError as error:
+        socket.close(linger=0)
         raise BusError(f"The address {address} cannot be opened", why=str(error)) from error

@@ -144,6 +144,9 @@ class RingReader:
                 ring = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError):
             return None
+        if len(ring) < _HEADER_BYTES:
+            ring.close()
+            return None
         magic, slots, slot_bytes, _, retired = _HEADER.unpack_from(ring, 0)
         stride = _RECORD_BYTES + -(-slot_bytes // 64) * 64
         if magic != _MAGIC or retired or slots == 0 or len(ring) < _HEADER_BYTES + slots * stride:

@@ -1,0 +1,113 @@
+"""The station file: every field has its limits, every mistake its place and sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from teleop_app.core.config import StationConfig, load_station, parse_station, station_text
+from teleop_app.core.errors import ConfigError
+
+WRONG_FIELDS = {
+    "station.name": '[station]\nname = ""',
+    "station.embodiment": "[station]\nembodiment = 3",
+    "control.rate_hz": "[control]\nrate_hz = 10",
+    "control.realtime_priority": "[control]\nrealtime_priority = 99",
+    "simulation.look": '[simulation]\nlook = "glossy"',
+    "simulation.task": "[simulation]\ntask = 7",
+    "simulation.seed": "[simulation]\nseed = -1",
+    "simulation.model": "[simulation]\nmodel = true",
+    "arms": "arms = []",
+    "arms[0].name": '[[arms]]\nname = "../x"\nworkspace_min=[0,0,0]\nworkspace_max=[1,1,1]',
+    "arms[0].follower": '[[arms]]\nname="a"\nfollower=1\nworkspace_min=[0,0,0]\nworkspace_max=[1,1,1]',
+    "arms[0].workspace_min": '[[arms]]\nname = "a"\nworkspace_min=[0,0]\nworkspace_max=[1,1,1]',
+    "arms[0].workspace_max[2]": '[[arms]]\nname = "a"\nworkspace_min=[0,0,0]\nworkspace_max=[1,1,nan]',
+    "arms[0]": '[[arms]]\nname = "a"\nworkspace_min=[0,0,2]\nworkspace_max=[1,1,1]',
+    "cameras": '[[cameras]]\nname = "a"\n[[cameras]]\nname = "a"',
+    "cameras[0].name": '[[cameras]]\nname = "A b"',
+    "cameras[0].driver": '[[cameras]]\nname = "a"\ndriver = 1',
+    "cameras[0].width": '[[cameras]]\nname = "a"\nwidth = 9999\nheight = 480',
+    "cameras[0].height": '[[cameras]]\nname = "a"\nwidth = 640\nheight = -2',
+    "cameras[0].fps": '[[cameras]]\nname = "a"\nfps = 1000',
+    "cameras[0] ": '[[cameras]]\nname = "a"\nwidth = 641\nheight = 480',
+    "mapping.scale": "[mapping]\nscale = 0",
+    "mapping.yaw_deg": "[mapping]\nyaw_deg = 400",
+    "mapping.filter": '[mapping]\nfilter = "often"',
+    "mapping.filter_min_cutoff_hz": "[mapping]\nfilter_min_cutoff_hz = inf",
+    "mapping.filter_beta": "[mapping]\nfilter_beta = -1",
+    "mapping.key_speed_m_s": "[mapping]\nkey_speed_m_s = 9",
+    "mapping.key_turn_rad_s": "[mapping]\nkey_turn_rad_s = 0",
+    "safety": "[safety]\nstale_hold_ms = 600\nstale_release_ms = 500",
+    "safety.stale_hold_ms": "[safety]\nstale_hold_ms = 1",
+    "safety.stale_release_ms": "[safety]\nstale_release_ms = 1e9",
+    "safety.follower_stale_ms": "[safety]\nfollower_stale_ms = 0",
+    "safety.max_joint_velocity_rad_s": "[safety]\nmax_joint_velocity_rad_s = 0",
+    "safety.max_joint_acceleration_rad_s2": "[safety]\nmax_joint_acceleration_rad_s2 = 1e6",
+    "safety.max_joint_jerk_rad_s3": "[safety]\nmax_joint_jerk_rad_s3 = nan",
+    "safety.joint_margin_rad": "[safety]\njoint_margin_rad = -0.1",
+    "safety.max_tcp_speed_m_s": "[safety]\nmax_tcp_speed_m_s = 50",
+    "safety.max_input_jump_m": "[safety]\nmax_input_jump_m = 2",
+    "safety.max_gripper_speed_per_s": "[safety]\nmax_gripper_speed_per_s = 0",
+    "recording.preset": '[recording]\npreset = "placebo"',
+    "recording.crf": "[recording]\ncrf = 60",
+    "recording.keyframe_frames": "[recording]\nkeyframe_frames = 0",
+    "recording.flush_s": "[recording]\nflush_s = 0",
+    "recording.countdown_s": "[recording]\ncountdown_s = -1",
+    "recording.autosave_s": "[recording]\nautosave_s = 1e6",
+    "recording.headroom_mb": "[recording]\nheadroom_mb = 0",
+    "recording.max_episode_s": "[recording]\nmax_episode_s = 0",
+    "inputs.gamepad": "[inputs]\ngamepad = 2",
+    "inputs.sounds": '[inputs]\nsounds = "loud"',
+    "safety.max_speed": "[safety]\nmax_speed = 1",
+    "arm": "[[arm]]\nname = 'a'",
+}
+
+
+@pytest.mark.parametrize("place", WRONG_FIELDS)
+def test_each_wrong_field_is_named(place: str) -> None:
+    with pytest.raises(ConfigError, match=r"station.toml has \d+ wrong field") as caught:
+        parse_station(WRONG_FIELDS[place])
+    assert f"{place.strip()}: " in caught.value.why
+    assert "Setup page" in caught.value.next_step
+
+
+def test_every_field_of_the_station_file_has_such_a_test() -> None:
+    fields: set[str] = set()
+    for section, field in StationConfig.model_fields.items():
+        model = field.annotation
+        if section in ("arms", "cameras"):
+            model = type(getattr(StationConfig(), section)[0])
+        prefix = f"{section}[0]" if section in ("arms", "cameras") else section
+        fields |= {f"{prefix}.{name}" for name in model.model_fields}  # type: ignore[union-attr]
+    tested = {place.split("[2]")[0].strip() for place in WRONG_FIELDS}
+    assert fields <= tested, fields - tested
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(ConfigError, match="2 wrong fields") as caught:
+        parse_station("[control]\nrate_hz = 1\n[recording]\ncrf = 99")
+    assert "rate_hz" in caught.value.why and "crf" in caught.value.why
+
+
+def test_the_defaults_survive_a_round_trip() -> None:
+    assert parse_station(station_text(StationConfig())) == StationConfig()
+
+
+def test_comments_survive_an_edit() -> None:
+    text = "# our cell\n[control]\nrate_hz = 200  # measured\n"
+    config = parse_station(text)
+    config.control.realtime_priority = 10
+    edited = station_text(config, text)
+    assert "# our cell" in edited and "rate_hz = 200  # measured" in edited
+    assert parse_station(edited) == config
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "does not exist"), (b"[station", "not valid TOML"), (b"\xff\xfe\x00", "cannot be read")],
+)
+def test_unreadable_files_are_sentences(tmp_path: Path, content: bytes | None, says: str) -> None:
+    path = tmp_path / "station.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=says):
+        load_station(path)
