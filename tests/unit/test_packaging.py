@@ -1,0 +1,62 @@
+"""What is shipped: the wheel's files, the locks and what they name."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("teleop_app", "devices", "recorders", "sessions", "ui")
+LOCKS = sorted([*ROOT.glob("requirements*.lock"), *(ROOT / "bootstrap").glob("*.lock")])
+
+
+def _name(requirement: str) -> str:
+    match = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert match is not None, requirement
+    return re.sub(r"[-_.]+", "-", match[0]).lower()
+
+
+def _locked(lock: Path) -> set[str]:
+    return {_name(line) for line in lock.read_text().splitlines() if re.match(r"[A-Za-z0-9]", line)}
+
+
+def test_wheel_holds_every_tracked_file_of_the_packages() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: there is no list of tracked files to compare with")
+    listing = subprocess.run(
+        ["git", "ls-files", *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    tracked = {path for path in listing.stdout.splitlines() if (ROOT / path).exists()}
+    shipped = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+    assert "devices/sim/models/cell.xml" in tracked
+    assert tracked - shipped == set()
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_lock_is_hashed_and_names_no_package_index(lock: Path) -> None:
+    text = lock.read_text()
+    assert not re.search(r"://|--(extra-)?index-url|--find-links", text)
+    entries = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
+    assert entries
+    assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+def test_locks_hold_every_declared_dependency() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    runtime = {*declared["project"]["dependencies"], *declared["dependency-groups"]["build"]}
+    missing = {_name(each) for each in runtime} - _locked(ROOT / "requirements.lock")
+    assert not missing, "run bootstrap/lock"
+    wanted = {*runtime, *declared["dependency-groups"]["test"]}
+    assert not {_name(each) for each in wanted} - _locked(ROOT / "requirements-test.lock"), (
+        "run bootstrap/lock"
+    )
+
+
+def test_test_lock_pins_the_same_versions_as_the_runtime_lock() -> None:
+    def pins(lock: str) -> set[str]:
+        return set(re.findall(r"^[A-Za-z0-9][^ ]*==[^ ]+", (ROOT / lock).read_text(), re.MULTILINE))
+
+    assert pins("requirements.lock") <= pins("requirements-test.lock")
