@@ -1,0 +1,81 @@
+"""Where frames come from, as the cameras process sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teleop_app.core.types import Array
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFormat:
+    """What a camera delivers.
+
+    Attributes:
+        width: [px].
+        height: [px].
+        fps: Frames a second.
+        reason: Why this size and rate, as a sentence.
+        affordable: Whether this machine is expected to keep up with it.
+    """
+
+    width: int
+    height: int
+    fps: int
+    reason: str
+    affordable: bool = True
+
+
+class FrameSource(Protocol):
+    """Delivers the frames of one or more cameras. Used from one thread.
+
+    Frames are taken instant by instant: `latch` fixes the instant, then `grab` is called once for each
+    camera, and all of them show that same instant.
+    """
+
+    def suggest(self, cameras: int) -> CameraFormat:
+        """A size and rate this machine can afford for so many cameras; may measure for a second.
+
+        Raises:
+            DeviceError: The source cannot deliver at all.
+        """
+        ...
+
+    def open(self, formats: dict[str, CameraFormat]) -> None:
+        """Get ready to deliver these cameras, by name.
+
+        Raises:
+            ConfigError: A camera does not exist, or its size is out of range.
+            DeviceError: The source cannot deliver.
+        """
+        ...
+
+    def intrinsics(self, camera: str) -> Array:
+        """Camera matrix K [px], shape (3, 3)."""
+        ...
+
+    def mount(self, camera: str) -> tuple[str, Array]:
+        """The frame that carries the camera, and its pose there, shape (7,), in OpenCV axes."""
+        ...
+
+    def latch(self) -> bool:
+        """Fix the present instant. False when the scene did not change since the last time."""
+        ...
+
+    def grab(self, camera: str, out: Image) -> int:
+        """Write the camera's frame of the fixed instant into `out`, uint8 (height, width, 3).
+
+        Returns:
+            capture_ns of that instant.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release everything. May be called twice."""
+        ...

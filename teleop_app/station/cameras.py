@@ -1,0 +1,348 @@
+"""The cameras process: frames on a common grid, stamped, shared as pixels and as H.264."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+
+from devices.cameras.source import CameraFormat, FrameSource, Image
+from devices.sim.link import camera_ring
+from recorders.video import H264Encoder
+from teleop_app.core.bus import CommandServer, Publisher
+from teleop_app.core.clock import NS_PER_S
+from teleop_app.core.config import CameraSection
+from teleop_app.core.errors import ConfigError, DeviceError
+from teleop_app.core.ring import RingWriter
+from teleop_app.core.types import CameraSetup, FrameNotice, ProcessState
+from teleop_app.station.encoder_lane import Encoded, EncoderLane
+from teleop_app.station.frame_grid import FrameGrid
+from teleop_app.station.process import Heartbeat, ProcessContext
+
+logger = logging.getLogger(__name__)
+
+RING_SLOTS: Final = 4
+_POLL_S: Final = 0.02
+_SETUP_PERIOD_NS: Final = NS_PER_S
+_RATE_WINDOW_NS: Final = 2 * NS_PER_S
+_SILENT_NS: Final = NS_PER_S // 2
+
+
+@dataclass(slots=True)
+class _Camera:
+    """One camera at work."""
+
+    name: str
+    source: FrameSource
+    size: CameraFormat
+    ring: RingWriter
+    lane: EncoderLane
+    setup: CameraSetup
+    image: Image
+    lost: int = 0
+    taken_ns: deque[int] = field(default_factory=deque)
+
+    def rate_hz(self, now_ns: int) -> float:
+        while self.taken_ns and self.taken_ns[0] < now_ns - _RATE_WINDOW_NS:
+            self.taken_ns.popleft()
+        return len(self.taken_ns) * NS_PER_S / _RATE_WINDOW_NS
+
+
+@dataclass(slots=True)
+class _Group:
+    """The cameras of one frame rate, which take their frames together."""
+
+    grid: FrameGrid
+    cameras: list[_Camera]
+
+
+class CamerasProcess:
+    """Takes, stamps, shares and encodes the frames of all cameras of the station.
+
+    An instant starts only when everything of the instant before is encoded: a machine that is too
+    slow loses whole instants, which are counted, instead of falling behind. All cameras of a rate
+    therefore have the same frame indices.
+
+    Args:
+        context: The process's context; its station file names the cameras.
+        sources: By driver name of the station file.
+    """
+
+    def __init__(self, context: ProcessContext, sources: Mapping[str, FrameSource]) -> None:
+        self._context = context
+        self._sources = dict(sources)
+        self._publisher: Publisher | None = None
+        self._groups: list[_Group] = []
+        self._cameras: dict[str, _Camera] = {}
+        self._results: queue.SimpleQueue[Encoded] = queue.SimpleQueue()
+        self._in_flight = 0
+        self._setup_due_ns = 0
+        self._fresh_ns = 0
+        self._fault = ""
+        self._costs_ms = {"render_ms": 0.0, "ring_ms": 0.0, "encode_ms": 0.0}
+        self._cpu = (time.process_time(), time.monotonic())
+
+    def run(self) -> None:
+        """Run until the context is stopping. Blocks.
+
+        Raises:
+            ConfigError: A camera of the station file cannot be had.
+            DeviceError: A source cannot deliver; the status says so too.
+        """
+        try:
+            self.open()
+            while not self._context.stopping:
+                self.turn()
+        except (ConfigError, DeviceError) as error:
+            if self._publisher is not None:
+                self._heartbeat.beat(ProcessState.FAULT, error.sentence)
+            raise
+        finally:
+            self.close()
+
+    def open(self) -> None:
+        """Open sockets, choose sizes, open sources, rings and encoders. May take some seconds."""
+        self._publisher = self._context.publisher()
+        self._commands: CommandServer = self._context.commands(
+            {"keyframe": self.keyframe, "status": self.status}
+        )
+        self._heartbeat = Heartbeat(self._context, self._publisher)
+        self._heartbeat.beat(ProcessState.STARTING)
+        self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="encode")
+        formats = self._choose_formats()
+        by_driver: dict[str, dict[str, CameraFormat]] = {}
+        for section in self._context.config.cameras:
+            by_driver.setdefault(section.driver, {})[section.name] = formats[section.name]
+        for driver, wanted in by_driver.items():
+            self._source(driver).open(wanted)
+        for section in self._context.config.cameras:
+            self._cameras[section.name] = self._open_camera(section, formats[section.name])
+        now_ns = self._context.clock.now_ns()
+        self._fresh_ns = now_ns
+        for fps in sorted({camera.size.fps for camera in self._cameras.values()}, reverse=True):
+            members = [camera for camera in self._cameras.values() if camera.size.fps == fps]
+            self._groups.append(_Group(FrameGrid(fps, now_ns), members))
+
+    def close(self) -> None:
+        """Finish what is being encoded and release everything. May be called twice."""
+        if self._publisher is None:
+            return
+        self._executor.shutdown(wait=True)
+        self._heartbeat.beat(ProcessState.STOPPED, self._fault)
+        for camera in self._cameras.values():
+            camera.lane.close()
+            camera.ring.close()
+        for source in self._sources.values():
+            source.close()
+        self._cameras.clear()
+        self._groups.clear()
+        self._commands.close()
+        self._publisher.close()
+        self._publisher = None
+
+    def turn(self) -> None:
+        """Publish what the encoders finish until the next instant is due, then take its frames."""
+        group = min(self._groups, key=lambda each: each.grid.due_ns, default=None)
+        clock = self._context.clock
+        self._collect(group.grid.due_ns if group is not None else clock.now_ns() + NS_PER_S // 20)
+        if group is None or self._context.stopping:
+            return
+        taken = group.grid.take(clock.now_ns())
+        if taken is not None:
+            self._take(group, *taken)
+
+    # Commands.
+
+    def keyframe(self) -> dict[str, Any]:
+        """Make the next frame of every camera an IDR; answers the first grid index it can have."""
+        for camera in self._cameras.values():
+            camera.lane.force_keyframe = True
+        return {"seq": {camera.name: group.grid.index for group in self._groups for camera in group.cameras}}
+
+    def status(self) -> dict[str, Any]:
+        """What every camera delivers, and why."""
+        now_ns = self._context.clock.now_ns()
+        return {
+            "cameras": [
+                {
+                    "name": camera.name,
+                    "width": camera.size.width,
+                    "height": camera.size.height,
+                    "fps": camera.size.fps,
+                    "encoder": camera.setup.encoder,
+                    "reason": camera.size.reason,
+                    "rate_hz": camera.rate_hz(now_ns),
+                    "lost": camera.lost,
+                }
+                for camera in self._cameras.values()
+            ]
+        }
+
+    # Opening.
+
+    def _source(self, driver: str) -> FrameSource:
+        if driver not in self._sources:
+            raise ConfigError(
+                f"The station file names an unknown camera driver '{driver}'",
+                next_step=f"Choose one of: {', '.join(sorted(self._sources))}",
+            )
+        return self._sources[driver]
+
+    def _choose_formats(self) -> dict[str, CameraFormat]:
+        sections = self._context.config.cameras
+        suggested: dict[str, CameraFormat] = {}
+        formats: dict[str, CameraFormat] = {}
+        for section in sections:
+            source = self._source(section.driver)
+            fixed = section.width > 0 and section.fps > 0
+            if not fixed and section.driver not in suggested:
+                suggested[section.driver] = source.suggest(
+                    sum(other.driver == section.driver for other in sections)
+                )
+            formats[section.name] = _format(section, suggested.get(section.driver))
+        return formats
+
+    def _open_camera(self, section: CameraSection, size: CameraFormat) -> _Camera:
+        recording = self._context.config.recording
+
+        def make(size: CameraFormat) -> H264Encoder:
+            return H264Encoder(
+                size.width, size.height, size.fps, recording.preset, recording.crf, recording.keyframe_frames
+            )
+
+        source = self._source(section.driver)
+        path = self._context.rings / camera_ring(section.name)
+        lane = EncoderLane(section.name, size, make, self._executor, self._results, self._context.clock)
+        parent, parent_T_camera = source.mount(section.name)
+        setup = CameraSetup(
+            name=section.name,
+            width=size.width,
+            height=size.height,
+            fps=size.fps,
+            encoder=lane.encoder_name,
+            ring=str(path),
+            intrinsics=source.intrinsics(section.name),
+            parent=parent,
+            parent_T_camera=parent_T_camera,
+            reason=size.reason,
+        )
+        return _Camera(
+            name=section.name,
+            source=source,
+            size=size,
+            ring=RingWriter(path, size.width * size.height * 3, RING_SLOTS),
+            lane=lane,
+            setup=setup,
+            image=np.zeros((size.height, size.width, 3), dtype=np.uint8),
+        )
+
+    # One instant.
+
+    def _take(self, group: _Group, seq: int, skipped: int) -> None:
+        sources = {id(camera.source): camera.source for camera in group.cameras}
+        fresh = {key: source.latch() for key, source in sources.items()}
+        for camera in group.cameras:
+            camera.lost += skipped
+            if fresh[id(camera.source)]:
+                self._take_frame(camera, seq)
+            else:
+                camera.lost += 1
+
+    def _take_frame(self, camera: _Camera, seq: int) -> None:
+        if self._publisher is None:
+            return
+        started = time.perf_counter()
+        capture_ns = camera.source.grab(camera.name, camera.image)
+        drawn = time.perf_counter()
+        camera.ring.write(camera.image.data, capture_ns, seq)
+        self._average("render_ms", (drawn - started) * 1e3)
+        self._average("ring_ms", (time.perf_counter() - drawn) * 1e3)
+        notice = FrameNotice(camera.name, seq, capture_ns, camera.size.width, camera.size.height)
+        self._publisher.send(f"frame/{camera.name}", notice)
+        self._fresh_ns = self._context.clock.now_ns()
+        camera.lane.submit(camera.image, seq, capture_ns)
+        self._in_flight += 1
+
+    def _collect(self, deadline_ns: int) -> None:
+        clock = self._context.clock
+        while not self._context.stopping:
+            remaining_s = (deadline_ns - clock.now_ns()) / NS_PER_S
+            if remaining_s <= 0 and self._in_flight == 0:
+                return
+            wait_s = _POLL_S if remaining_s <= 0 else min(remaining_s, _POLL_S)
+            try:
+                self._finish(self._results.get(timeout=wait_s))
+            except queue.Empty:
+                pass
+            self._attend()
+
+    def _finish(self, encoded: Encoded) -> None:
+        self._in_flight -= 1
+        camera = self._cameras[encoded.camera]
+        self._average("encode_ms", encoded.cpu_ms)
+        self._fault = encoded.error
+        if encoded.packet is None:
+            camera.lost += 1
+            logger.error("%s", encoded.error)
+        elif self._publisher is not None:
+            camera.taken_ns.append(encoded.packet.encoded_ns)
+            self._publisher.send(f"video/{encoded.camera}", encoded.packet)
+
+    def _attend(self) -> None:
+        """Commands, camera descriptions and the heartbeat."""
+        self._commands.serve()
+        now_ns = self._context.clock.now_ns()
+        if self._publisher is not None and now_ns >= self._setup_due_ns:
+            self._setup_due_ns = now_ns + _SETUP_PERIOD_NS
+            for camera in self._cameras.values():
+                self._publisher.send("camera", camera.setup)
+        self._heartbeat.beat(ProcessState.RUNNING, self._sentence(now_ns), self._metrics)
+
+    # Status.
+
+    def _sentence(self, now_ns: int) -> str:
+        if self._fault:
+            return self._fault
+        if self._cameras and now_ns - self._fresh_ns > _SILENT_NS:
+            return "The cameras see nothing new: the simulation delivers no states. See the station's status."
+        dear = [camera.size.reason for camera in self._cameras.values() if not camera.size.affordable]
+        return dear[0] if dear else ""
+
+    def _metrics(self) -> dict[str, float]:
+        now_ns = self._context.clock.now_ns()
+        cpu, wall = time.process_time(), time.monotonic()
+        elapsed_s = wall - self._cpu[1]
+        metrics = dict(self._costs_ms)
+        if elapsed_s > 0:
+            metrics["cpu_cores"] = (cpu - self._cpu[0]) / elapsed_s
+        self._cpu = (cpu, wall)
+        for camera in self._cameras.values():
+            metrics[f"fps_{camera.name}"] = camera.rate_hz(now_ns)
+            metrics[f"lost_{camera.name}"] = float(camera.lost)
+        return metrics
+
+    def _average(self, name: str, value_ms: float) -> None:
+        before = self._costs_ms[name]
+        self._costs_ms[name] = value_ms if before == 0.0 else before + 0.05 * (value_ms - before)
+
+
+def _format(section: CameraSection, suggested: CameraFormat | None) -> CameraFormat:
+    """What the station file fixes, and the suggestion for what it leaves open."""
+    if suggested is None:
+        text = f"The station file asks for {section.width}x{section.height} at {section.fps}/s."
+        return CameraFormat(section.width, section.height, section.fps, text)
+    chosen = suggested
+    if section.width > 0:
+        text = f"The station file asks for {section.width}x{section.height}; the rate was measured. "
+        chosen = replace(chosen, width=section.width, height=section.height, reason=text + suggested.reason)
+    if section.fps > 0:
+        text = f"The station file asks for {section.fps}/s; the size was measured. "
+        chosen = replace(chosen, fps=section.fps, reason=text + suggested.reason)
+    return chosen
