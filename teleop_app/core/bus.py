@@ -224,7 +224,7 @@ class CommandClient:
         self._process = process
         self._socket: zmq.Socket[bytes] | None = None
 
-    def call(self, command: str, *, timeout_s: float = 5.0, **args: Any) -> dict[str, Any]:
+    def call(self, command: str, /, *, timeout_s: float = 5.0, **args: Any) -> dict[str, Any]:
         """Send a command and wait for its answer.
 
         Raises:

@@ -97,7 +97,7 @@ class StationClient:
         """The station's card, None when no station runs."""
         return StationCard.read(self._run_dir)
 
-    def call(self, process: str, command: str, *, timeout_s: float = 5.0, **args: Any) -> dict[str, Any]:
+    def call(self, process: str, command: str, /, *, timeout_s: float = 5.0, **args: Any) -> dict[str, Any]:
         """Send a command to a process and wait for its answer.
 
         Raises:
@@ -157,7 +157,7 @@ def wait_for(
     )
 
 
-def try_call(client: StationClient, process: str, command: str, **args: Any) -> TeleopError | None:
+def try_call(client: StationClient, process: str, command: str, /, **args: Any) -> TeleopError | None:
     """Call a command whose failure is to be shown, not raised; returns the error."""
     try:
         client.call(process, command, **args)

@@ -224,10 +224,12 @@ class Supervisor:
         log = self._context.data.logs / f"{child.plan.name}.log"
         head = f"The {child.plan.name} process {how}"
         effect = f" {child.plan.consequence}" if child.plan.consequence else ""
-        if len(child.deaths_s) > MAX_RESTARTS:
-            child.text = (
-                f"{head}, for the {len(child.deaths_s)}th time.{effect} See {log}, then press Restart."
-            )
+        said = take_last_words(self._context.endpoints.run_dir, child.plan.name)
+        if code == ConfigError.exit_code:  # starting it again would fail in the same way
+            child.text = said or f"{head}. See {log}."
+        elif len(child.deaths_s) > MAX_RESTARTS:
+            told = said or f"{head}, for the {len(child.deaths_s)}th time."
+            child.text = f"{told}{effect} See {log}, then press Restart."
         else:
             child.restart_at_s = now_s + min(0.2 * 2 ** (len(child.deaths_s) - 1), 5.0)
             child.text = f"{said or head + '.'}{effect} It is being started again; details in {log}."
