@@ -252,10 +252,10 @@ class Catalog:
                 writing.db.scalars(convert.select_sessions().where(Session.id == ident)).one()
             )
 
-    def close_session(self, session_id: str) -> SessionRow:
-        """End a sitting now; ending it again changes nothing."""
+    def close_session(self, session_id: str, *, ended_utc_ns: int | None = None) -> SessionRow:
+        """End a sitting, now or at a time given by recovery; ending it again changes nothing."""
         with self._writing() as writing:
-            return roster.close_session(writing, session_id, writing.now_utc_ns)
+            return roster.close_session(writing, session_id, ended_utc_ns or writing.now_utc_ns)
 
     def list_sessions(self, *, open_only: bool = False, limit: int = 100) -> tuple[SessionRow, ...]:
         """Sessions, newest first."""
