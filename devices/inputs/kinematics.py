@@ -50,9 +50,7 @@ class ToolKinematics:
             DeviceError: Wrong length or not finite.
         """
         if joints.shape != (7 * len(self._arms),) or not np.isfinite(joints).all():
-            raise DeviceError(
-                f"The scripted operator cannot use a joint vector of shape {joints.shape}"
-            )
+            raise DeviceError(f"The scripted operator cannot use a joint vector of shape {joints.shape}")
         self._data.qpos[self._qpos_at] = joints[self._vector_at]
         mujoco.mj_kinematics(self._model, self._data)
         poses: dict[str, Array] = {}

@@ -78,7 +78,7 @@ class StepMotion:
         action = running.action
         elapsed_s = (view.now_ns - running.started_ns) / NS_PER_S
         if isinstance(action, Pause):
-            return elapsed_s >= action.seconds
+            return elapsed_s >= action.seconds or (action.until_solved and view.solved)
         reference = self.references[action.arm]
         if isinstance(action, Grip):
             fraction = min(1.0, elapsed_s / action.over_s) if action.over_s > 0 else 1.0

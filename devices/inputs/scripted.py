@@ -89,7 +89,7 @@ class ScriptedOperator:
         self._last_ns = 0
         self._phase_ns = 0
         self._attempts = 0
-        self._engaged_once = False
+        self._solved = False
         self._tick: ControlTick | None = None
         self._task: TaskStatus | None = None
         self.state = OperatorState.WAITING
@@ -135,11 +135,17 @@ class ScriptedOperator:
         self._set(OperatorState.CLUTCHING)
         self._view.style = HandStyle.draw(self._rng)
         self._attempts = 0
+        self._solved = False
         self._phase_ns = -1
 
     def halt(self) -> None:
         """Let go of the arms and wait."""
         self._set(OperatorState.WAITING)
+
+    @property
+    def report(self) -> tuple[str, str]:
+        """State, and a sentence when something is off, else empty."""
+        return self.state.value, self.text
 
     # One moment.
 
@@ -230,8 +236,9 @@ class ScriptedOperator:
     def _carry_on(self) -> None:
         if self._script is None:
             return
+        self._solved = self._solved or self._view.solved
         while self._motion is None or self._motion.advance(self._view):
-            actions = next(self._script, None)
+            actions = None if self._solved else next(self._script, None)
             if actions is None:
                 self._set(OperatorState.DONE)
                 return

@@ -37,8 +37,8 @@ def belt_pick(view: PlanView) -> Script:
         yield (Move(arm, drop, speed=0.8, tolerance_m=0.012),)
         yield (Grip(arm, 1.0),)
         yield (Move(arm, raised(drop, 0.12), tolerance_m=0.03),)
-        yield (Pause(0.8),)
-        if view.task is not None and view.task.success:
+        yield (Pause(1.5, until_solved=True),)
+        if view.solved:
             return
     raise PlanFailedError(f"The cube was not in the bin after {ATTEMPTS} attempts.")
 

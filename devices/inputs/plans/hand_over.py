@@ -24,8 +24,8 @@ def hand_over(view: PlanView) -> Script:
             continue
         held = pose_compose(pose_inverse(view.pose("bar")), view.tools["left"])
         yield (Move("left", pose_compose(view.pose("goal"), held), speed=0.7),)
-        yield (Pause(0.8),)
-        if view.task is not None and view.task.success:
+        yield (Pause(1.5, until_solved=True),)
+        if view.solved:
             return
     raise PlanFailedError(f"The bar was not handed over after {ATTEMPTS} attempts.")
 

@@ -39,8 +39,8 @@ def peg_insert(view: PlanView) -> Script:
         yield from _insert(view, arm)
         yield (Grip(arm, 1.0),)
         yield (Move(arm, raised(view.tools[arm], 0.11), tolerance_m=0.03),)
-        yield (Pause(0.8),)
-        if view.task is not None and view.task.success:
+        yield (Pause(1.5, until_solved=True),)
+        if view.solved:
             return
     raise PlanFailedError(f"The peg was not in the socket after {ATTEMPTS} attempts.")
 

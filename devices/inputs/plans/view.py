@@ -50,9 +50,10 @@ class Grip:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Do nothing for a while."""
+    """Do nothing for a while, or only until the task counts as solved."""
 
     seconds: float
+    until_solved: bool = False
 
 
 Action = Move | Grip | Pause
@@ -85,6 +86,11 @@ class PlanView:
     task: TaskStatus | None = None
     tools: dict[str, Array] = field(default_factory=dict)
     grippers: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def solved(self) -> bool:
+        """The task's success check holds."""
+        return self.task is not None and self.task.success
 
     def knows(self, name: str) -> bool:
         """Whether the task tells the pose `name`."""
