@@ -8,15 +8,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from recorders.reader import EpisodeReader
 from teleop_app.core.bus import Endpoints
 from teleop_app.core.config import StationConfig, load_station, station_text
-from teleop_app.core.errors import DeviceError, TeleopError
+from teleop_app.core.errors import DeviceError, EpisodeError, TeleopError
 from teleop_app.core.paths import DataDir, make_private, shared_memory_dir
 from teleop_app.station.checks import Check, Level
 from teleop_app.station.process import (
@@ -26,6 +26,9 @@ from teleop_app.station.process import (
     stop_on_signals,
 )
 from teleop_app.station.supervise import ProcessPlan, Supervisor
+
+if TYPE_CHECKING:
+    from devices.sim.replay import ReplayResult
 
 logger = logging.getLogger(__name__)
 
@@ -86,14 +89,36 @@ def device_checks(data: DataDir) -> Iterator[Check]:
 
 
 def open_window(data: DataDir, station_file: Path | None) -> int:
-    """Open the window, or do the same job headless where there is no display; the exit code."""
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        from teleop_app.commands.demo import headless_demo
-
-        return headless_demo(data.create(), station_file)
+    """Open the window; the exit code."""
     from ui.application import run_window
 
     return run_window(data, station_file)
+
+
+def replay_episode(path: Path, progress: Callable[[float], None] | None = None) -> ReplayResult:
+    """Run the actions of a simulated episode again and compare.
+
+    Raises:
+        EpisodeError: The file is not a readable episode of the simulated cell.
+    """
+    from devices.sim.replay import Recording, replay
+
+    with EpisodeReader(path) as reader:
+        world, sent, measured = reader.world(), reader.joints("sent"), reader.joints("measured")
+        header = reader.header
+    if world is None or len(world.qpos) == 0:
+        raise EpisodeError(f"{path.name} cannot be replayed", why="it was not recorded in the simulated cell")
+    recording = Recording(
+        task=header.task,
+        seed=max(header.seed, 0),
+        start_qpos=world.qpos[0],
+        start_ns=int(world.capture_ns[0]),
+        action_ns=sent.capture_ns,
+        actions=sent.position,
+        measured_ns=measured.capture_ns,
+        measured=measured.position,
+    )
+    return replay(recording, progress)
 
 
 def _plans(config: StationConfig, data: DataDir, station_file: Path) -> list[ProcessPlan]:

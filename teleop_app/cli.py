@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import teleop_app
-from teleop_app.commands import doctor, episodes, export, record, replay, station, store
+from teleop_app.commands import demo, doctor, episodes, export, record, replay, station, store
 from teleop_app.commands.options import DataDirOption, StationOption, chosen_data_dir
 from teleop_app.core.errors import TeleopError
+from teleop_app.core.paths import DataDir
+from teleop_app.station.checks import has_display
 
 app = typer.Typer(
     name="teleop",
@@ -47,9 +50,16 @@ def window(
     """Open the window on the simulated cell (or on the station that runs already)."""
     context.obj = data_dir
     if context.invoked_subcommand is None:
+        raise typer.Exit(_main_job(chosen_data_dir(data_dir), station_file))
+
+
+def _main_job(data: DataDir, station_file: Path | None) -> int:
+    """The window, or where there is no display the same job headless; the exit code."""
+    if has_display():
         from teleop_app import app as application
 
-        raise typer.Exit(application.open_window(chosen_data_dir(data_dir), station_file))
+        return application.open_window(data, station_file)
+    return demo.headless_demo(data.create(), station_file)
 
 
 def main() -> None:

@@ -57,6 +57,12 @@ class Check:
     remedy: str = ""
 
 
+def has_display() -> bool:
+    """Whether windows can open: always on Windows and macOS, else when a display server is named."""
+    named = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return sys.platform in ("win32", "darwin") or bool(named)
+
+
 def environment_checks(data: DataDir) -> Iterator[Check]:
     """Checks that need no running station; yielded as they are made."""
     yield Check("Python", Level.OK, f"{platform.python_version()} on {platform.platform()}")
@@ -128,7 +134,7 @@ def _camera(cameras: ProcessStatus, name: str) -> Check:
 
 
 def _display() -> Check:
-    if sys.platform in ("win32", "darwin") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+    if has_display():
         return Check("Display", Level.OK, "present")
     return Check(
         "Display", Level.WARNING, "none: the windows cannot open", "Use `teleop record`, or set DISPLAY"
