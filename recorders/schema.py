@@ -42,6 +42,10 @@ def topic_force(sensor: str) -> str:
     return f"/force/{sensor}"
 
 
+METADATA_HEADER = "teleop.header"
+"""Metadata record at the start of the file: an `EpisodeHeader`."""
+METADATA_FOOTER = "teleop.footer"
+"""Metadata record at its end: an `EpisodeFooter`."""
 TOPIC_TICK = "/control/tick"
 """teleop.Tick: state, actor, engaged, input age, lateness, safety flags of each control tick."""
 TOPIC_INPUT = "/input"
@@ -144,6 +148,7 @@ class EpisodeFooter:
         late_p99_ms: Control lateness.
         sync_p95_ms: 95th percentile of the spacing between each frame and its nearest control sample.
         recovered: Written by recovery after a crash.
+        truncated: The recording ended before the operator stopped it (disk full, crash).
     """
 
     duration_ns: int
@@ -155,6 +160,7 @@ class EpisodeFooter:
     late_p99_ms: float = 0.0
     sync_p95_ms: float = 0.0
     recovered: bool = False
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

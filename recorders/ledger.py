@@ -1,0 +1,90 @@
+"""What a recording received, lost and refused, by topic; becomes the episode's footer."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+
+
+class Ledger:
+    """Counts per topic. Sequence gaps are losses; what was refused keeps its reason."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.lost: Counter[str] = Counter()
+        self._refused: Counter[tuple[str, str]] = Counter()
+        self._notes: list[str] = []
+        self._next_seq: dict[str, int] = {}
+        self._last_ns: dict[str, int] = {}
+
+    def sequence(self, topic: str, seq: int, step: int = 1, source: str = "") -> int:
+        """Note that number `seq` arrived; returns how many were skipped before it.
+
+        Args:
+            topic: Where the loss is booked.
+            seq: Number of the (first) sample.
+            step: How many samples it carries.
+            source: Tells apart several counters on one topic.
+        """
+        key = f"{topic}\n{source}"
+        expected = self._next_seq.get(key, seq)
+        self._next_seq[key] = seq + step
+        missing = max(0, seq - expected)
+        if missing:
+            self.lost[topic] += missing
+        return missing
+
+    def is_later(self, topic: str, capture_ns: int) -> bool:
+        """Whether `capture_ns` is after all that was noted on this topic; notes it if so."""
+        last_ns = self._last_ns.get(topic)
+        if last_ns is not None and capture_ns <= last_ns:
+            return False
+        self._last_ns[topic] = capture_ns
+        return True
+
+    def refuse(self, topic: str, reason: str, count: int = 1) -> None:
+        """Book samples that were not recorded; `reason` completes `refused because ...`."""
+        self._refused[topic, reason] += count
+        self.lost[topic] += count
+
+    def lose(self, topic: str, count: int, sentence: str) -> None:
+        """Book a loss known from outside, such as a process that died, with its sentence."""
+        self.lost[topic] += count
+        self.note(sentence)
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence about the recording."""
+        if sentence not in self._notes:
+            self._notes.append(sentence)
+
+    def reasons(self) -> tuple[str, ...]:
+        """Sentences on everything that was lost or refused."""
+        refused = [
+            f"{_samples(count)} of {topic} refused because {reason}."
+            for (topic, reason), count in sorted(self._refused.items())
+        ]
+        missing = self.lost.copy()
+        for (topic, _), count in self._refused.items():
+            missing[topic] -= count
+        skipped = [
+            f"{_samples(count)} of {topic} never arrived."
+            for topic, count in sorted(missing.items())
+            if count > 0
+        ]
+        return (*self._notes, *skipped, *refused)
+
+
+def _samples(count: int) -> str:
+    return f"{count} sample{'s' if count > 1 else ''}"
+
+
+def nearest_spacing_ns(times_ns: IntArray, among_ns: IntArray) -> IntArray:
+    """Distance from each of `times_ns`, shape (k,), to the nearest of sorted `among_ns`, shape (m > 0,)."""
+    right = np.clip(np.searchsorted(among_ns, times_ns), 1, max(1, len(among_ns) - 1))
+    left = right - 1
+    right = np.minimum(right, len(among_ns) - 1)
+    return np.minimum(np.abs(times_ns - among_ns[left]), np.abs(among_ns[right] - times_ns))
