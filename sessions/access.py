@@ -62,6 +62,14 @@ class CatalogAccess:
         with self._database.read() as db:
             return tuple(event_log.recent(db, limit))
 
+    def latest_event_id(self) -> int:
+        """The id of the newest entry of the log, 0 when empty: cheap to poll for changes.
+
+        Grows with every episode, verdict and edit, whichever process made it.
+        """
+        with self._database.read() as db:
+            return event_log.latest_id(db)
+
     def log(
         self,
         kind: EventKind,

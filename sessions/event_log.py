@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sessions import convert
@@ -53,3 +53,8 @@ def recent(db: Session, limit: int) -> Sequence[EventRow]:
     """The newest entries of the whole catalog, newest first."""
     found = db.scalars(select(Event).order_by(Event.id.desc()).limit(limit))
     return tuple(convert.event_row(event) for event in found)
+
+
+def latest_id(db: Session) -> int:
+    """The id of the newest entry, 0 for an empty log."""
+    return db.scalars(select(func.max(Event.id))).one() or 0

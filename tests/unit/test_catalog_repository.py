@@ -214,3 +214,18 @@ def test_rows_outlive_the_catalog(tmp_path: Path) -> None:
         session = catalog.list_sessions()[0]
     assert row.task == "pick-place"
     assert session.operator == "Ann"
+
+
+def test_latest_event_id_grows_with_every_change_of_any_process(catalog: Catalog) -> None:
+    assert catalog.latest_event_id() == 0
+    with open_catalog(catalog.path.parent, Author.process("gui")) as other:
+        seen = [catalog.latest_event_id()]
+        row = other.add_episode(_episode())
+        seen.append(catalog.latest_event_id())
+        other.rename_task(row.task_id, "sorting")
+        seen.append(catalog.latest_event_id())
+        note = other.log(EventKind.NOTE, SubjectType.EPISODE, row.uuid, {"text": "look at the gripper"})
+        seen.append(catalog.latest_event_id())
+    assert seen == sorted(set(seen))
+    assert catalog.events(SubjectType.EPISODE, row.uuid)[-1] == note
+    assert seen[-1] == note.id == catalog.recent_events(1)[0].id
