@@ -321,3 +321,15 @@ def white_icon(name: str) -> QIcon:
     import qtawesome
 
     return qtawesome.icon(f"mdi6.{name}", color="#FFFFFF", color_disabled="#FFFFFF80")
+
+
+def text_color_on(fill: str) -> QColor:
+    """Returns `text_on` as a QColor for painters."""
+    return QColor(text_on(fill))
+
+
+def icon_in(name: str, color: str) -> QIcon:
+    """Returns a Material Design icon in a given `#RRGGBB`."""
+    import qtawesome
+
+    return qtawesome.icon(f"mdi6.{name}", color=color)

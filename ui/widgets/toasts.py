@@ -83,6 +83,7 @@ class Toasts(QWidget):
         timer.timeout.connect(lambda: self._remove(toast))
         timer.start(shown_ms)
         self.show()
+        toast.show()
         self.raise_()
         self._place()
         return toast

@@ -1,0 +1,461 @@
+"""The Collect page: see the robot, drive it, record."""
+
+from __future__ import annotations
+
+# ruff: noqa: N802
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import mujoco
+import numpy as np
+from PyQt6.QtCore import QEvent, QObject, QSettings, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QHideEvent, QKeyEvent, QKeySequence, QShowEvent
+from PyQt6.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QStackedWidget,
+    QTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from teleop_app.core.types import CameraSetup, ControlTick, RecorderState, WorldState
+from ui import theme
+from ui.actions import ActionRegistry
+from ui.bridge import CameraFrame, StationBridge
+from ui.gl.kinematics import KinematicScene
+from ui.gl.scene_view import SceneView
+from ui.gl.support import gl_support
+from ui.viewmodels.collect import CollectModel, CollectView
+from ui.viewmodels.driving import HELD_ACTIONS, SAMPLE_INTERVAL_MS
+from ui.widgets.arm_selector import ArmSelector
+from ui.widgets.camera_tile import CameraTile, WidgetTile
+from ui.widgets.instruction_panel import InstructionPanel
+from ui.widgets.mosaic import Mosaic
+from ui.widgets.record_panel import RecordPanel
+from ui.widgets.state_chip import StateChip
+from ui.widgets.strip_view import StripView
+from ui.widgets.verdict_card import VerdictCard
+
+_REFRESH_MS = 50
+_STRIP_MS = 100
+_BADGE_FPS_SHARE = 0.9
+_BADGE_LOSS = 0.01
+_STILL_DELAY_MS = 700
+SCENE_TILE = "3-D view"
+_TEXT_INPUTS = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox, QComboBox)
+
+
+@dataclass(frozen=True, slots=True)
+class SceneSource:
+    """The model the 3-D view draws.
+
+    Attributes:
+        model: Compiled model, the same as the simulation's.
+        tcp_sites: Tool site of each arm.
+    """
+
+    model: mujoco.MjModel
+    tcp_sites: Mapping[str, str] = field(default_factory=dict)
+
+
+class CollectPage(QWidget):
+    """Cameras and strip on the left, the right column of 340 px, keys for everything.
+
+    Args:
+        bridge: Signals of the station.
+        model: The page's state, which the window has already connected to the bridge.
+        actions: The declared actions.
+        scene: What the 3-D view draws; None leaves the view out.
+        settings: Where the large view is remembered.
+        parent: Owner.
+    """
+
+    sessionWanted = pyqtSignal()
+    """There is no session to record in; the window shows Home."""
+
+    def __init__(
+        self,
+        bridge: StationBridge,
+        model: CollectModel,
+        actions: ActionRegistry,
+        scene: SceneSource | None = None,
+        settings: QSettings | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self._model = model
+        self._actions = actions
+        self._settings = settings
+        self._view = CollectView()
+        self._setups: dict[str, CameraSetup] = {}
+        self._tool_at: tuple[int, np.ndarray] | None = None
+        self._held_keys = actions.held_keys()
+        self._autosave_stopped = False
+        self._sites = dict(scene.tcp_sites) if scene is not None else {}
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+        self.mosaic = Mosaic()
+        self._tiles: dict[str, CameraTile] = {}
+        for camera in model.config.cameras:
+            self._add_camera(camera.name)
+        self.scene_view: SceneView | None = None
+        self._kinematics: KinematicScene | None = None
+        self._add_scene(scene)
+        self.strip = StripView(model.history)
+        left = QVBoxLayout()
+        left.setSpacing(theme.grid(1))
+        left.addWidget(self.mosaic, 1)
+        left.addWidget(self.strip)
+        box = QHBoxLayout(self)
+        box.setContentsMargins(theme.grid(1), theme.grid(1), theme.grid(1), theme.grid(1))
+        box.setSpacing(theme.grid(1))
+        box.addLayout(left, 1)
+        box.addWidget(self._build_column())
+
+        self._connect()
+        self._bind()
+        if settings is not None:
+            self.mosaic.choose_named(str(settings.value("collect/large", "")))
+        self.mosaic.largeChanged.connect(self._remember_large)
+        self._refresh_timer = self._timer(_REFRESH_MS, self.refresh)
+        self._strip_timer = self._timer(_STRIP_MS, self.strip.update)
+        self._sample_timer = self._timer(SAMPLE_INTERVAL_MS, self._send_sample)
+        self._sample_timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self.refresh()
+
+    def _timer(self, interval_ms: int, slot: object) -> QTimer:
+        timer = QTimer(self)
+        timer.setInterval(interval_ms)
+        timer.timeout.connect(slot)
+        return timer
+
+    def _add_camera(self, name: str) -> CameraTile:
+        tile = CameraTile(name)
+        self._tiles[name] = tile
+        self.mosaic.add(tile, len(self._tiles) - 1)
+        return tile
+
+    def _add_scene(self, scene: SceneSource | None) -> None:
+        if scene is None:
+            return
+        support = gl_support()
+        if support.usable:
+            self.scene_view = SceneView(scene.model, scene.tcp_sites)
+            self._kinematics = self.scene_view.scene
+            for arm in self._model.config.arms:
+                self.scene_view.set_workspace(
+                    arm.name, np.array(arm.workspace_min), np.array(arm.workspace_max)
+                )
+            self.mosaic.add(WidgetTile(SCENE_TILE, self.scene_view))
+            return
+        self._kinematics = KinematicScene(scene.model)
+        note = QLabel(support.problem)
+        note.setWordWrap(True)
+        note.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        note.setProperty("kind", "muted")
+        self.mosaic.add(WidgetTile(SCENE_TILE, note))
+
+    def _build_column(self) -> QWidget:
+        key = self._actions.key_label
+        self.instruction = InstructionPanel()
+        self.chip = StateChip()
+        self.record = RecordPanel(key("record"))
+        self.verdict = VerdictCard(self._actions, self._model.config.recording.autosave_s)
+        self.start = self._build_start()
+        self.stack = QStackedWidget()
+        for card in (self.record, self.verdict, self.start):
+            self.stack.addWidget(card)
+        self.stack.setFixedHeight(theme.grid(31))
+        moves = "".join(key(f"move.{way}") for way in ("forward", "left", "back", "right"))
+        lift = key("move.down") + key("move.up")
+        self.arms = ArmSelector(
+            self._model.driving.arms,
+            key("arm"),
+            f"{key('clutch')} engages.  {moves} {lift} move, arrows turn, {key('gripper.toggle')} grips. "
+            "Or drag the ball in the 3-D view: Shift for depth, Ctrl to turn.",
+        )
+        column = QFrame()
+        column.setProperty("surface", "panel")
+        column.setFixedWidth(theme.RIGHT_COLUMN_WIDTH_PX)
+        box = QVBoxLayout(column)
+        box.setContentsMargins(theme.grid(2), theme.grid(1.5), theme.grid(2), theme.grid(1.5))
+        box.setSpacing(theme.grid(1.5))
+        box.addWidget(self.instruction, 1)
+        box.addWidget(self.chip)
+        box.addWidget(self.stack)
+        box.addWidget(self.arms)
+        return column
+
+    def _build_start(self) -> QWidget:
+        card = QFrame()
+        card.setProperty("surface", "raised")
+        text = QLabel("No session is open. Episodes are kept in a session: who collects, and which task.")
+        text.setWordWrap(True)
+        button = QPushButton("Start a session on Home")
+        button.setProperty("kind", "primary")
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button.setMinimumHeight(theme.grid(5))
+        button.clicked.connect(self.sessionWanted)
+        box = QVBoxLayout(card)
+        box.setContentsMargins(theme.grid(2), theme.grid(2), theme.grid(2), theme.grid(2))
+        box.setSpacing(theme.grid(2))
+        box.addStretch(1)
+        box.addWidget(text)
+        box.addWidget(button)
+        box.addStretch(1)
+        return card
+
+    def _connect(self) -> None:
+        bridge, model = self._bridge, self._model
+        bridge.frameArrived.connect(self._on_frame)
+        bridge.worldChanged.connect(self._on_world)
+        bridge.ticksArrived.connect(self._on_ticks)
+        bridge.cameraChanged.connect(self._on_camera)
+        model.sceneChanged.connect(self._on_scene_changed)
+        self.record.pressed.connect(self._record)
+        self.verdict.saved.connect(model.save)
+        self.verdict.redone.connect(model.redo)
+        self.verdict.discarded.connect(model.discard)
+        self.arms.chosen.connect(self._choose_arm)
+        if self.scene_view is not None:
+            self.scene_view.targetGrabbed.connect(self._on_grab)
+            self.scene_view.targetMoved.connect(model.driving.move_target)
+            self.scene_view.targetReleased.connect(lambda _arm: model.driving.drop())
+
+    def _bind(self) -> None:
+        bind, model = self._actions.bind, self._model
+        bind("clutch", self._toggle_clutch, self)
+        bind("record", self._record, self)
+        bind("save", model.save, self)
+        bind("redo", model.redo, self)
+        bind("discard", model.discard, self)
+        bind("undo", model.undo, self)
+        bind("next", model.next_instruction, self)
+        bind("arm", self._next_arm, self)
+        bind("gripper.toggle", model.driving.toggle_gripper, self)
+        for number in range(1, 10):
+            bind(f"camera.{number}", lambda n=number: self.mosaic.choose(n), self)
+        self._actions.changed.connect(self._on_key_changed)
+
+    def _on_key_changed(self, action_id: str) -> None:
+        self._held_keys = self._actions.held_keys()
+        if action_id == "record":
+            self.record.set_key(self._actions.key_label("record"))
+
+    def _remember_large(self, name: str) -> None:
+        if self._settings is not None:
+            self._settings.setValue("collect/large", name)
+
+    def _record(self) -> None:
+        if self._view.session:
+            self._model.record_or_stop()
+        else:
+            self.sessionWanted.emit()
+
+    def _toggle_clutch(self) -> None:
+        self._model.driving.toggle_clutch()
+        self._send_sample()
+        self.refresh()
+
+    def _next_arm(self) -> None:
+        self._model.driving.select_next()
+        self.refresh()
+
+    def _choose_arm(self, arm: str) -> None:
+        self._model.driving.select(arm)
+        self.refresh()
+
+    def _on_grab(self, arm: str) -> None:
+        pose = self.scene_view.target(arm) if self.scene_view is not None else None
+        if pose is not None:
+            self._model.driving.grab(arm, pose)
+
+    def _on_frame(self, frame: CameraFrame) -> None:
+        tile = self._tiles.get(frame.camera) or self._add_camera(frame.camera)
+        if self.isVisible():
+            tile.set_frame(frame)
+
+    def _on_camera(self, setup: CameraSetup) -> None:
+        self._setups[setup.name] = setup
+        if setup.name not in self._tiles:
+            self._add_camera(setup.name)
+
+    def _on_world(self, world: WorldState) -> None:
+        if self._kinematics is None:
+            return
+        if self.scene_view is not None:
+            self.scene_view.set_state(world.qpos, world.capture_ns)
+        else:
+            self._kinematics.update(world.qpos)
+        tools = np.array([self._kinematics.site_pose(site)[:3] for site in self._sites.values()])
+        if self._tool_at is not None and len(tools):
+            then_ns, before = self._tool_at
+            dt_s = (world.capture_ns - then_ns) / 1e9
+            if 0.0 < dt_s < 0.5:
+                speed = float(np.linalg.norm(tools - before, axis=1).max()) / dt_s
+                self._model.history.add_speed(world.capture_ns, speed)
+        self._tool_at = (world.capture_ns, tools)
+
+    def _on_ticks(self, ticks: list[ControlTick]) -> None:
+        view = self.scene_view
+        if view is None or not ticks:
+            return
+        tick = ticks[-1]
+        for index, (arm, site) in enumerate(self._sites.items()):
+            asked = tick.operator_pose[index] if index < len(tick.operator_pose) else None
+            engaged = index < len(tick.engaged) and tick.engaged[index]
+            if asked is not None and engaged and np.all(np.isfinite(asked)):
+                view.set_target(arm, asked)
+            else:
+                view.set_target(arm, view.scene.site_pose(site))
+            view.set_driver(arm, str(tick.actor) if engaged else None)
+        view.set_selected(self._model.driving.selected)
+
+    def _on_scene_changed(self) -> None:
+        if self.scene_view is not None:
+            self.scene_view.clear_trails()
+        QTimer.singleShot(_STILL_DELAY_MS, self, self._take_still)
+
+    def _take_still(self) -> None:
+        tile = next(iter(self._tiles.values()), None)
+        if tile is not None:
+            self.instruction.picture.set_image(tile.snapshot())
+
+    def _send_sample(self) -> None:
+        self._model.send_sample(time.monotonic_ns())
+
+    def refresh(self) -> None:
+        """Brings the widgets to the model's state; touches only what changed."""
+        view = self._model.view()
+        driving = self._model.driving
+        self.arms.set_arms(driving.selected, driving.engaged or driving.dragging)
+        self._refresh_badges()
+        if view == self._view:
+            return
+        if view.recorder is not self._view.recorder:
+            self._autosave_stopped = False
+        self._view = view
+        self.instruction.set_instruction(view.instruction)
+        self.instruction.set_progress(view.saved, view.target, view.task)
+        self.chip.set_state(view.chip, view.explanation)
+        self.record.set_state(view.recorder, view.elapsed_s, view.countdown_s)
+        self.record.set_note(self._record_note(view))
+        self.verdict.show_view(view)
+        if view.recorder is RecorderState.REVIEW:
+            self.stack.setCurrentWidget(self.verdict)
+        elif view.session or view.recording:
+            self.stack.setCurrentWidget(self.record)
+        else:
+            self.stack.setCurrentWidget(self.start)
+        for tile in self.mosaic.tiles:
+            tile.set_driver(view.driver)
+
+    def _record_note(self, view: CollectView) -> str:
+        key = self._actions.key_label
+        if view.recorder is RecorderState.RECORDING:
+            return f"{key('record')} stops, {key('redo')} starts over, {key('discard')} throws away."
+        if view.recorder is RecorderState.COUNTDOWN:
+            return "Starting."
+        if view.recorder is RecorderState.FINALISING:
+            return "Writing to disk."
+        undo = f"  {key('undo')} takes the last verdict back." if view.can_undo else ""
+        return f"{key('next')} sets up the next scene.{undo}"
+
+    def _refresh_badges(self) -> None:
+        for name, tile in self._tiles.items():
+            meter = self._bridge.cameras.get(name)
+            setup = self._setups.get(name)
+            badge = ""
+            if meter is not None and meter.lost_share > _BADGE_LOSS:
+                badge = f"{meter.lost_share:.0%} lost"
+            elif meter is not None and setup is not None and 0 < meter.fps < _BADGE_FPS_SHARE * setup.fps:
+                badge = f"{meter.fps:.0f} of {setup.fps} fps"
+            tile.set_badge(badge)
+
+    def showEvent(self, a0: QShowEvent | None) -> None:
+        """Begins to listen to keys and to refresh."""
+        super().showEvent(a0)
+        app = QApplication.instance()
+        if app is not None:
+            app.installEventFilter(self)
+        for timer in (self._refresh_timer, self._strip_timer, self._sample_timer):
+            timer.start()
+        self.refresh()
+
+    def hideEvent(self, a0: QHideEvent | None) -> None:
+        """Lets go of the robot and stops listening."""
+        app = QApplication.instance()
+        if app is not None:
+            app.removeEventFilter(self)
+        for timer in (self._refresh_timer, self._strip_timer, self._sample_timer):
+            timer.stop()
+        self._let_go()
+        super().hideEvent(a0)
+
+    def _let_go(self) -> None:
+        """Releases every clutch now, not at the next timer."""
+        self._model.driving.release_all()
+        while self._model.send_sample(time.monotonic_ns()):
+            pass
+
+    def changeEvent(self, a0: QEvent | None) -> None:
+        """Follows a change of theme."""
+        super().changeEvent(a0)
+        if a0 is not None and a0.type() == QEvent.Type.PaletteChange and hasattr(self, "arms"):
+            self.chip.retheme()
+            self.record.retheme()
+            self.arms.retheme()
+
+    def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:
+        """Reads held keys wherever the focus is on this page, and notices a lost window."""
+        if a1 is None:
+            return False
+        kind = a1.type()
+        if kind == QEvent.Type.ApplicationDeactivate or (
+            kind == QEvent.Type.WindowDeactivate and a0 is self.window()
+        ):
+            self._let_go()
+        elif kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease, QEvent.Type.ShortcutOverride):
+            if isinstance(a1, QKeyEvent) and not self._typing():
+                return self._on_key(a1)
+        return False
+
+    @staticmethod
+    def _typing() -> bool:
+        return isinstance(QApplication.focusWidget(), _TEXT_INPUTS)
+
+    def _on_key(self, event: QKeyEvent) -> bool:
+        """Returns whether the key was a held one and goes no further."""
+        if event.type() == QEvent.Type.ShortcutOverride:
+            self._stop_autosave(event)
+            return False
+        action = self._held_keys.get(event.key())
+        if action not in HELD_ACTIONS or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            return False
+        if not event.isAutoRepeat():
+            driving = self._model.driving
+            driving.press(action) if event.type() == QEvent.Type.KeyPress else driving.release(action)
+        return True
+
+    def _stop_autosave(self, event: QKeyEvent) -> None:
+        if self._autosave_stopped or event.isAutoRepeat():
+            return
+        deciding = {self._actions.key(action) for action in ("save", "redo", "discard", "record", "next")}
+        pressed = event.keyCombination().key()
+        if any(key and Qt.Key(pressed) == _key_of(key) for key in deciding):
+            return
+        self._autosave_stopped = self._model.stop_autosave()
+
+
+def _key_of(portable: str) -> Qt.Key:
+    return QKeySequence(portable)[0].key()

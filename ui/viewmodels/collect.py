@@ -1,0 +1,415 @@
+"""What the Collect page shows and does, without widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+import numpy as np
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from teleop_app.core.config import StationConfig
+from teleop_app.core.errors import TeleopError
+from teleop_app.core.types import (
+    Actor,
+    ControlState,
+    ControlTick,
+    Event,
+    ForceBatch,
+    InputSample,
+    RecorderState,
+    RecorderStatus,
+    TaskStatus,
+)
+from ui.sounds import Cue
+from ui.theme import Role
+from ui.viewmodels.driving import KeyDriver
+from ui.viewmodels.strip_history import StripHistory
+
+
+class CommandPort(Protocol):
+    """What the page needs to act: the bridge has it."""
+
+    def call(
+        self,
+        process: str,
+        command: str,
+        done: Callable[[dict[str, Any]], object] | None = None,
+        failed: Callable[[TeleopError], object] | None = None,
+        **args: Any,
+    ) -> None:
+        """Runs a command without blocking."""
+        ...
+
+    def send_input(self, sample: InputSample) -> None:
+        """Sends one operator sample."""
+        ...
+
+
+class Chip(Enum):
+    """The big state: word, icon and colour together."""
+
+    OFFLINE = ("No station", "lan-disconnect", Role.FAULT)
+    IDLE = ("Idle", "circle-outline", Role.MUTED)
+    ALIGNING = ("Aligning", "vector-link", Role.WARNING)
+    ENGAGED = ("Engaged", "hand-back-right", Role.HUMAN)
+    AUTOMATIC = ("Engaged", "robot", Role.POLICY)
+    RECORDING = ("Recording", "record-circle", Role.RECORDING)
+    HOLD = ("Hold", "pause-octagon", Role.WARNING)
+    FAULT = ("Fault", "alert", Role.FAULT)
+    ESTOP = ("E-stop", "octagon", Role.FAULT)
+
+    @property
+    def word(self) -> str:
+        """The word on the chip."""
+        return self.value[0]
+
+    @property
+    def icon(self) -> str:
+        """Material Design icon name."""
+        return self.value[1]
+
+    @property
+    def role(self) -> Role:
+        """Colour role."""
+        return self.value[2]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectView:
+    """Everything the right column shows, compared as a whole to repaint only what changed.
+
+    Attributes:
+        chip: The big state.
+        explanation: Line under it: who drives, or what is held and how to resume.
+        driver: "human", "script", "policy" or None; colours the camera frames.
+        instruction: What to show next.
+        task: Task name.
+        saved: Episodes saved in this session.
+        target: Wanted, 0 for no target.
+        session: A session is open.
+        recorder: State of the flow.
+        recording: An episode is being written.
+        elapsed_s: Of the recording, in tenths.
+        countdown_s: To the start or the automatic save, negative when none runs.
+        reasons: Why the reviewed episode may be bad.
+        succeeded: The task's check: True, False, or None when it says neither.
+        summary: Length, size and losses of the reviewed episode.
+        can_undo: A verdict can be taken back.
+        selected: Arm of the keys.
+        estop: The stop is latched.
+    """
+
+    chip: Chip = Chip.OFFLINE
+    explanation: str = ""
+    driver: str | None = None
+    instruction: str = ""
+    task: str = ""
+    saved: int = 0
+    target: int = 0
+    session: bool = False
+    recorder: RecorderState = RecorderState.IDLE
+    recording: bool = False
+    elapsed_s: float = 0.0
+    countdown_s: float = -1.0
+    reasons: tuple[str, ...] = ()
+    succeeded: bool | None = None
+    summary: str = ""
+    can_undo: bool = False
+    selected: str = ""
+    estop: bool = False
+
+
+_DRIVERS = {Actor.HUMAN: "human", Actor.SCRIPT: "script", Actor.POLICY: "policy"}
+_DRIVER_WORDS = {"human": "You drive", "script": "The script drives", "policy": "The policy drives"}
+_SOUNDED = {ControlState.HOLD: Cue.HOLD, ControlState.FAULT: Cue.FAULT, ControlState.ESTOP: Cue.FAULT}
+_RESUME = "Press {key} to resume."
+
+
+class CollectModel(QObject):
+    """Follows the station's messages and turns keys into commands. GUI thread only.
+
+    Args:
+        port: Where commands and input samples go.
+        config: The station file.
+        key_label: Returns the label of an action's key, for sentences.
+        parent: Owner.
+    """
+
+    cue = pyqtSignal(object)
+    """A `Cue` to play."""
+    told = pyqtSignal(str, bool)
+    """A note for a toast, and whether it can be undone."""
+    refused = pyqtSignal(object)
+    """A `TeleopError` to show."""
+    sceneChanged = pyqtSignal()
+    """The cell was set up anew."""
+
+    def __init__(
+        self,
+        port: CommandPort,
+        config: StationConfig,
+        key_label: Callable[[str], str],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._port = port
+        self._key = key_label
+        self.config = config
+        self.driving = KeyDriver([arm.name for arm in config.arms], config.mapping)
+        self.history = StripHistory(len(config.arms))
+        self._linked = False
+        self._tick: ControlTick | None = None
+        self._recorder: RecorderStatus | None = None
+        self._task: TaskStatus | None = None
+        self._control_state: ControlState | None = None
+        self._recorder_state: RecorderState | None = None
+        self._scene: tuple[str, int, int] | None = None
+        self._frame_seq: dict[str, int] = {}
+        self._task_result: bool | None = None
+
+    @property
+    def tick(self) -> ControlTick | None:
+        """The newest control tick."""
+        return self._tick
+
+    @property
+    def recorder(self) -> RecorderStatus | None:
+        """The newest word of the recorder."""
+        return self._recorder
+
+    def on_link(self, linked: bool) -> None:
+        """The station was found or lost; what was known of it is forgotten when lost."""
+        self._linked = linked
+        if not linked:
+            self.driving.release_all()
+            self._tick = None
+            self._control_state = None
+            self.cue.emit(Cue.FAULT)
+
+    def on_ticks(self, ticks: Sequence[ControlTick]) -> None:
+        """New control ticks, oldest first."""
+        per_arm = max(len(ticks[-1].measured) // max(len(self.driving.arms), 1), 1)
+        for tick in ticks[:: max(1, len(ticks) // 4)]:
+            self.history.add_tick(tick.measured_ns, tick.measured[per_arm - 1 :: per_arm], tick.actor)
+        self._tick = tick = ticks[-1]
+        for arm, opening in zip(self.driving.arms, tick.measured[per_arm - 1 :: per_arm], strict=False):
+            self.driving.set_measured_gripper(arm, float(opening))
+        if tick.state != self._control_state:
+            if self._control_state is not None and tick.state in _SOUNDED:
+                self.cue.emit(_SOUNDED[tick.state])
+            self._control_state = tick.state
+            if tick.state in _SOUNDED:
+                self.driving.release_all()
+
+    def on_recorder(self, status: RecorderStatus) -> None:
+        """The recorder's state."""
+        before, self._recorder_state = self._recorder_state, status.state
+        self._recorder = status
+        if before is None or before is status.state:
+            return
+        if status.state is RecorderState.RECORDING:
+            self._task_result = None
+            self.cue.emit(Cue.RECORD)
+        elif before is RecorderState.RECORDING:
+            self.cue.emit(Cue.STOP)
+        if status.state is RecorderState.FAULT:
+            self.cue.emit(Cue.FAULT)
+
+    def on_task(self, status: TaskStatus) -> None:
+        """The task in the cell."""
+        scene = (status.task, status.seed, status.scene)
+        self._task = status
+        if self._recorder_state is RecorderState.RECORDING or self._recorder_state is None:
+            self._task_result = True if status.success else False if status.failed else None
+        if scene != self._scene:
+            self._scene = scene
+            self.sceneChanged.emit()
+
+    def on_force(self, batches: Sequence[ForceBatch]) -> None:
+        """Contact forces; the greatest of each batch is kept."""
+        for batch in batches:
+            if batch.force.size:
+                greatest = float(np.linalg.norm(batch.force, axis=2).max())
+                self.history.add_force(int(batch.capture_ns[-1]), greatest)
+
+    def on_frame(self, camera: str, seq: int, capture_ns: int) -> None:
+        """A frame notice; gaps in its numbers are lost frames."""
+        last = self._frame_seq.get(camera)
+        if last is not None and seq > last + 1:
+            self.history.add_lost(capture_ns, seq - last - 1)
+        self._frame_seq[camera] = seq
+
+    def on_event(self, event: Event) -> None:
+        """Something that happened once."""
+        if event.kind == "recorder.saved":
+            self.cue.emit(Cue.SAVED)
+            self.told.emit("Episode saved", True)
+        elif event.kind == "recorder.discarded":
+            self.cue.emit(Cue.DISCARDED)
+            self.told.emit("Episode discarded", True)
+        elif event.kind == "recorder.restored":
+            self.told.emit("Verdict taken back", False)
+        elif event.kind == "process.died":
+            self.cue.emit(Cue.FAULT)
+            self.told.emit(event.text or "A station process died and is started anew", False)
+        elif event.kind == "task.success" and self._recorder_state is RecorderState.RECORDING:
+            self.told.emit(f"Task solved. Stop with {self._key('record')}.", False)
+
+    def view(self) -> CollectView:
+        """Returns what to show now."""
+        recorder, tick = self._recorder, self._tick
+        chip, explanation, driver = self._state()
+        instruction = recorder.instruction if recorder is not None and recorder.instruction else ""
+        if not instruction and self._task is not None:
+            instruction = self._task.instruction
+        if recorder is None:
+            return CollectView(
+                chip=chip,
+                explanation=explanation,
+                driver=driver,
+                instruction=instruction,
+                selected=self.driving.selected,
+                estop=tick is not None and tick.state is ControlState.ESTOP,
+            )
+        return CollectView(
+            chip=chip,
+            explanation=explanation,
+            driver=driver,
+            instruction=instruction,
+            task=recorder.task or (self._task.task if self._task is not None else ""),
+            saved=recorder.saved,
+            target=recorder.target,
+            session=bool(recorder.session),
+            recorder=recorder.state,
+            recording=recorder.state is RecorderState.RECORDING,
+            elapsed_s=int(recorder.elapsed_s * 10) / 10,
+            countdown_s=recorder.countdown_s if recorder.countdown_s < 0 else round(recorder.countdown_s, 1),
+            reasons=recorder.verdict_reasons,
+            succeeded=self._task_result,
+            summary=_summary(recorder),
+            can_undo=recorder.can_undo,
+            selected=self.driving.selected,
+            estop=tick is not None and tick.state is ControlState.ESTOP,
+        )
+
+    def _state(self) -> tuple[Chip, str, str | None]:
+        """Returns the chip, the line under it, and who drives."""
+        tick, recorder = self._tick, self._recorder
+        if not self._linked:
+            return Chip.OFFLINE, "The station is not heard. Start it on Home.", None
+        if tick is None:
+            return Chip.IDLE, "Waiting for the control process.", None
+        driver = _DRIVERS.get(tick.actor) if any(tick.engaged) else None
+        recording = recorder is not None and recorder.state is RecorderState.RECORDING
+        match tick.state:
+            case ControlState.ESTOP:
+                return (
+                    Chip.ESTOP,
+                    tick.reason or "Stopped. Reset it at the top right, then engage anew.",
+                    None,
+                )
+            case ControlState.FAULT:
+                return (
+                    Chip.FAULT,
+                    tick.reason or "An arm does not answer. See the pre-flight list on Setup.",
+                    None,
+                )
+            case ControlState.HOLD:
+                resume = _RESUME.format(key=self._key("clutch"))
+                reason = tick.reason or "The input is missing or was refused."
+                return Chip.HOLD, reason if "engage" in reason.lower() else f"{reason} {resume}", None
+            case ControlState.ALIGNING:
+                return Chip.ALIGNING, tick.reason or "Bring the leader to the arm's posture.", None
+            case ControlState.ENGAGED:
+                line = self._driving_line(tick, driver)
+                if recording:
+                    return Chip.RECORDING, line, driver
+                return (Chip.ENGAGED if driver == "human" else Chip.AUTOMATIC), line, driver
+            case _:
+                line = f"Press {self._key('clutch')} to drive the {self.driving.selected} arm."
+                return (
+                    (Chip.RECORDING, f"Nobody drives. {line}", None) if recording else (Chip.IDLE, line, None)
+                )
+
+    def _driving_line(self, tick: ControlTick, driver: str | None) -> str:
+        arms = [arm for arm, on in zip(self.driving.arms, tick.engaged, strict=False) if on]
+        words = _DRIVER_WORDS.get(driver or "", "Engaged")
+        which = " and ".join(arms)
+        source = f" by {tick.source}" if tick.source and driver == "human" else ""
+        return f"{words}: {which}{source}" if which else words
+
+    def record_or_stop(self) -> None:
+        """Starts an episode, or stops it; stops the countdown of one that is about to start."""
+        state = self._recorder.state if self._recorder is not None else RecorderState.IDLE
+        if state in (RecorderState.RECORDING, RecorderState.COUNTDOWN):
+            self._recorder_call("stop")
+        elif state is not RecorderState.FINALISING:
+            self._recorder_call("record")
+
+    def save(self) -> None:
+        """Keeps the reviewed episode now."""
+        if self._reviewing():
+            self._recorder_call("save")
+
+    def discard(self) -> None:
+        """Puts the reviewed episode into the trash; stops one that is still being recorded first."""
+        if self._reviewing():
+            self._recorder_call("discard")
+        elif self._recorder_state is RecorderState.RECORDING:
+            self._recorder_call("stop", done=lambda _answer: self._recorder_call("discard"))
+
+    def redo(self) -> None:
+        """Discards the episode and starts again with the same scene."""
+        if self._reviewing() or self._recorder_state is RecorderState.RECORDING:
+            self._recorder_call("redo")
+
+    def undo(self) -> None:
+        """Takes the last verdict back."""
+        self._recorder_call("undo")
+
+    def next_instruction(self) -> None:
+        """Sets up the next scene and instruction."""
+        if self._recorder_state in (RecorderState.IDLE, RecorderState.REVIEW, None):
+            self._recorder_call("next")
+
+    def stop_autosave(self) -> bool:
+        """Stops the countdown to the automatic save; returns whether one ran."""
+        recorder = self._recorder
+        if recorder is None or not self._reviewing() or recorder.countdown_s < 0:
+            return False
+        self._recorder_call("hold_verdict")
+        return True
+
+    def _reviewing(self) -> bool:
+        return self._recorder_state is RecorderState.REVIEW
+
+    def _recorder_call(self, command: str, done: Callable[[dict[str, Any]], object] | None = None) -> None:
+        self._port.call("recorder", command, done=done, failed=self.refused.emit)
+
+    def estop(self) -> None:
+        """Stops everything and lets go of the controls."""
+        self.driving.release_all()
+        self._port.call("control", "estop", failed=self.refused.emit, reason="Stopped from the window")
+
+    def reset_estop(self) -> None:
+        """Ends the latched stop; nothing moves by it."""
+        self._port.call("control", "reset_estop", failed=self.refused.emit)
+
+    def send_sample(self, now_ns: int) -> bool:
+        """Sends what the keys and mouse ask now; returns whether anything was sent."""
+        sample = self.driving.sample(now_ns)
+        if sample is None:
+            return False
+        self._port.send_input(sample)
+        return True
+
+
+def _summary(recorder: RecorderStatus) -> str:
+    """Returns one line on the reviewed episode: length, size, frames lost."""
+    frames = sum(recorder.frames.values())
+    lost = sum(recorder.lost.values())
+    losses = "no frame lost" if not lost else f"{lost} of {frames + lost} frames lost"
+    return f"{recorder.elapsed_s:.1f} s, {recorder.size_bytes / 1e6:.1f} MB, {losses}"

@@ -1,0 +1,72 @@
+"""Which arm the keys move, and the keys in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from ui import theme
+from ui.theme import FontSize
+
+
+class ArmSelector(QFrame):
+    """One button an arm; the selected one is outlined, the engaged one filled in the human's colour."""
+
+    chosen = pyqtSignal(str)
+
+    def __init__(self, arms: Sequence[str], key: str, hint: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._buttons: dict[str, QPushButton] = {}
+        self._selected = ""
+        self._engaged: str | None = None
+        caption = QLabel(f"Keys move   {key}")
+        caption.setProperty("kind", "label")
+        row = QHBoxLayout()
+        row.setSpacing(theme.grid(1))
+        row.addWidget(caption)
+        row.addStretch(1)
+        for arm in arms:
+            button = QPushButton(arm)
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            button.clicked.connect(lambda _checked=False, a=arm: self.chosen.emit(a))
+            self._buttons[arm] = button
+            row.addWidget(button)
+        self.hint = QLabel(hint)
+        self.hint.setProperty("kind", "label")
+        self.hint.setFont(theme.font(FontSize.LABEL))
+        self.hint.setWordWrap(True)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(theme.grid(0.5))
+        box.addLayout(row)
+        box.addWidget(self.hint)
+        self.retheme()
+
+    @property
+    def shown(self) -> tuple[str, str | None]:
+        """Selected and engaged arm."""
+        return self._selected, self._engaged
+
+    def set_arms(self, selected: str, engaged: str | None) -> None:
+        """Shows the selected arm, and the one whose clutch is held."""
+        if (selected, engaged) != (self._selected, self._engaged):
+            self._selected, self._engaged = selected, engaged
+            self.retheme()
+
+    def retheme(self) -> None:
+        """Takes the colours of the theme in force."""
+        t = theme.tokens()
+        for arm, button in self._buttons.items():
+            if arm == self._engaged:
+                fill, ink, edge = t.human, theme.text_on(t.human), t.human
+            elif arm == self._selected:
+                fill, ink, edge = t.raised, t.text, t.text
+            else:
+                fill, ink, edge = "transparent", t.muted, t.border
+            button.setText(f"● {arm}" if arm == self._engaged else arm)
+            button.setStyleSheet(
+                f"QPushButton {{ background: {fill}; color: {ink}; border: 1px solid {edge};"
+                f" border-radius: 4px; padding: 0 12px; min-height: 24px; }}"
+            )
