@@ -1,0 +1,208 @@
+"""Joint targets within position, velocity, acceleration and jerk limits (ruckig, online).
+
+Every tick plans anew from the last sent state. A step is taken only if the arm could still come to rest
+within its limits after it; otherwise that arm brakes. Braking from an accepted state ends where it was
+found to end before, so the limits hold for ever, whatever is asked.
+
+Berscheid and Kroeger, "Jerk-limited Real-time Trajectory Generation with Arbitrary Target States", RSS 2021.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import ruckig
+from numpy.typing import NDArray
+
+from teleop_app.core.geometry import Array
+
+logger = logging.getLogger(__name__)
+Mask = NDArray[np.bool_]
+_POSITION = ruckig.ControlInterface.Position
+_VELOCITY = ruckig.ControlInterface.Velocity
+_GOOD = (ruckig.Result.Working, ruckig.Result.Finished)
+_REST_TOLERANCE_RAD = 1e-9
+_FEED_FORWARD = 0.95
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class JointState:
+    """Where the sent motion is.
+
+    Attributes:
+        position: [rad], shape (n,).
+        velocity: [rad/s].
+        acceleration: [rad/s^2].
+        rest: Where braking now would end [rad].
+    """
+
+    position: Array
+    velocity: Array
+    acceleration: Array
+    rest: Array
+
+
+class JerkLimiter:
+    """Steps all joints of a cell towards their targets, one tick at a time. One thread.
+
+    Args:
+        lower: Lowest positions [rad], shape (n,).
+        upper: Highest positions.
+        velocity: Limits [rad/s].
+        acceleration: Limits [rad/s^2].
+        jerk: Limits [rad/s^3].
+        period_s: Of a tick. A missed tick slows the motion down; it never speeds it up.
+    """
+
+    def __init__(
+        self, lower: Array, upper: Array, velocity: Array, acceleration: Array, jerk: Array, period_s: float
+    ) -> None:
+        self._lower, self._upper = lower, upper
+        self._velocity, self._acceleration, self._jerk = velocity, acceleration, jerk
+        self._period_s = period_s
+        n = len(lower)
+        self._ruckig = ruckig.Ruckig(n, period_s)
+        self._trajectory = ruckig.Trajectory(n)
+        self._input = ruckig.InputParameter(n)
+        self._input.synchronization = ruckig.Synchronization.No
+        self._input.max_acceleration = acceleration
+        self._input.max_jerk = jerk
+        self._all = np.ones(n, dtype=bool)
+        self.reset(np.zeros(n))
+
+    @property
+    def state(self) -> JointState:
+        """The state after the last step."""
+        return self._state
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing moves."""
+        return not (self._state.velocity.any() or self._state.acceleration.any())
+
+    def reset(self, position: Array) -> None:
+        """Stand still at `position` [rad] (start, or a follower that was lost and found elsewhere)."""
+        zero = np.zeros_like(position)
+        self._state = JointState(position.copy(), zero, zero.copy(), position.copy())
+
+    def step(
+        self,
+        target: Array,
+        target_velocity: Array,
+        moving: Mask,
+        refused: Callable[[Array], Mask],
+        speed: Array | None = None,
+    ) -> tuple[JointState, Mask]:
+        """Advance one tick.
+
+        Args:
+            target: Positions asked [rad], shape (n,), finite; beyond the limits they are clipped.
+            target_velocity: Velocity of the target itself [rad/s].
+            moving: Joints that go to their target; the others come to rest.
+            refused: Given where the joints would come to rest after this step, shape (n,), tells which
+                must brake instead (workspace).
+            speed: Velocity limits of this tick where they are lower than the cell's [rad/s].
+
+        Returns:
+            The state to send, and which joints had to brake though they were to move.
+        """
+        limit = self._velocity if speed is None else np.minimum(speed, self._velocity)
+        goal = np.clip(target, self._lower, self._upper)
+        # A joint that stands outside its limits (switched on there) may come back, never go farther.
+        pace = np.clip(target_velocity, -_FEED_FORWARD * limit, _FEED_FORWARD * limit)
+        pace[(target != goal)] = 0.0
+        candidate = self._advance(goal, pace, moving, limit)
+        braking = np.zeros_like(moving)
+        for _ in range(_ATTEMPTS):
+            bad = moving & ~braking & (self._outside(candidate.rest) | refused(candidate.rest))
+            if not bad.any():
+                break
+            braking |= bad
+            candidate = self._advance(goal, pace, moving & ~braking, limit)
+        else:
+            braking = moving.copy()
+            candidate = self._advance(goal, pace, ~self._all, limit)
+        self._state = candidate
+        return candidate, braking
+
+    def _outside(self, rest: Array) -> Mask:
+        now = self._state.rest
+        below = (rest < self._lower - _REST_TOLERANCE_RAD) & (rest < now)
+        return below | ((rest > self._upper + _REST_TOLERANCE_RAD) & (rest > now))
+
+    def _advance(self, goal: Array, pace: Array, moving: Mask, limit: Array) -> JointState:
+        state = self._state
+        after = self._plan(state.position, state.velocity, state.acceleration, goal, pace, moving, limit)
+        if after is None:
+            after = self._plan(
+                state.position, state.velocity, state.acceleration, goal, pace, ~self._all, limit
+            )
+        if after is None:
+            after = self._ramp_down()
+        position, velocity, acceleration = after
+        rest = self._rest(position, velocity, acceleration)
+        return JointState(position, velocity, acceleration, rest)
+
+    def _plan(
+        self,
+        position: Array,
+        velocity: Array,
+        acceleration: Array,
+        goal: Array,
+        pace: Array,
+        moving: Mask,
+        limit: Array,
+    ) -> tuple[Array, Array, Array] | None:
+        if not self._calculate(position, velocity, acceleration, goal, pace, moving, limit):
+            return None
+        after = self._trajectory.at_time(self._period_s)
+        p, v, a = (np.array(part) for part in after[:3])
+        return (p, v, a) if np.isfinite(p).all() and np.isfinite(v).all() and np.isfinite(a).all() else None
+
+    def _rest(self, position: Array, velocity: Array, acceleration: Array) -> Array:
+        if not (velocity.any() or acceleration.any()):
+            return position
+        zero = np.zeros_like(position)
+        if not self._calculate(position, velocity, acceleration, position, zero, ~self._all, self._velocity):
+            return position
+        return np.array(self._trajectory.at_time(self._trajectory.duration)[0])
+
+    def _calculate(
+        self,
+        position: Array,
+        velocity: Array,
+        acceleration: Array,
+        goal: Array,
+        pace: Array,
+        moving: Mask,
+        limit: Array,
+    ) -> bool:
+        plan = self._input
+        plan.max_velocity = limit
+        plan.current_position, plan.current_velocity = position, velocity
+        plan.current_acceleration = acceleration
+        plan.target_position = goal
+        plan.target_velocity = np.where(moving, pace, 0.0)
+        plan.per_dof_control_interface = [_POSITION if move else _VELOCITY for move in moving]
+        try:
+            return self._ruckig.calculate(plan, self._trajectory) in _GOOD
+        except ruckig.RuckigError as error:
+            logger.warning("a trajectory could not be planned: %s", error)
+            return False
+
+    def _ramp_down(self) -> tuple[Array, Array, Array]:
+        """The last resort when ruckig refuses even to brake: slow down by plain acceleration steps."""
+        dt = self._period_s
+        state = self._state
+        slowing = np.clip(-state.velocity / dt, -self._acceleration, self._acceleration)
+        change = np.clip(slowing - state.acceleration, -self._jerk * dt, self._jerk * dt)
+        acceleration = state.acceleration + change
+        velocity = state.velocity + acceleration * dt
+        stopped = np.abs(velocity) < self._jerk * dt * dt
+        velocity[stopped] = 0.0
+        acceleration[stopped] = 0.0
+        return state.position + velocity * dt, velocity, acceleration
