@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from recorders.reader import EpisodeReader
 from teleop_app.core.bus import Endpoints
 from teleop_app.core.config import StationConfig, load_station, station_text
-from teleop_app.core.errors import DeviceError, EpisodeError, TeleopError
+from teleop_app.core.errors import ConfigError, DeviceError, EpisodeError, TeleopError
 from teleop_app.core.paths import DataDir, make_private, shared_memory_dir
 from teleop_app.station.checks import Check, Level
 from teleop_app.station.process import (
@@ -148,15 +148,38 @@ def _build_simulation(context: ProcessContext) -> Runnable:
 
 
 def _build_cameras(context: ProcessContext) -> Runnable:
+    from devices.cameras.simulated import SimFrameSource
+    from devices.cameras.source import FrameSource
+    from devices.cameras.synthetic import SyntheticFrameSource
     from teleop_app.station.cameras import CamerasProcess
 
-    return CamerasProcess(context)
+    makers: dict[str, Callable[[], FrameSource]] = {
+        "sim": lambda: SimFrameSource(context.config.simulation.look, context.rings),
+        "synthetic": lambda: SyntheticFrameSource(context.clock),
+    }
+    wanted = {camera.driver for camera in context.config.cameras}
+    if unknown := wanted - makers.keys():
+        raise ConfigError(
+            f"There is no camera driver {sorted(unknown)[0]!r}",
+            next_step=f"Choose one of: {', '.join(makers)}",
+        )
+    return CamerasProcess(context, {driver: makers[driver]() for driver in wanted})
 
 
 def _build_control(context: ProcessContext) -> Runnable:
+    from devices.sim.arms import ARMS, JOINT_NAMES
+    from devices.sim.follower import SimFollower
+    from devices.sim.model import build_spec
+    from teleop_app.control.assembly import ArmDescription, build_control_loop
     from teleop_app.station.control import ControlProcess
 
-    return ControlProcess(context)
+    arms = [
+        ArmDescription(arm.side, arm.joint_names, arm.gripper_name, arm.tcp_site_name, arm.home_q)
+        for arm in ARMS
+    ]
+    followers = [SimFollower(context.rings, JOINT_NAMES, context.clock)]
+    loop = build_control_loop(context.config, arms, build_spec("primitive"), followers, context.clock)
+    return ControlProcess(context, loop)
 
 
 def _build_recorder(context: ProcessContext) -> Runnable:
@@ -166,9 +189,23 @@ def _build_recorder(context: ProcessContext) -> Runnable:
 
 
 def _build_operator(context: ProcessContext) -> Runnable:
+    from devices.inputs.scripted import ScriptedOperator
+    from devices.sim.model import load_model
     from teleop_app.station.operator import InputProcess
 
-    return InputProcess(context)
+    config = context.config
+    arms = tuple(arm.name for arm in config.arms)
+    device = ScriptedOperator(
+        load_model("primitive"), arms, context.clock, config.mapping, config.simulation.seed
+    )
+    return InputProcess(context, device)
+
+
+def _build_gamepad(context: ProcessContext) -> Runnable:
+    from devices.inputs.gamepad import Gamepad
+    from teleop_app.station.operator import InputProcess
+
+    return InputProcess(context, Gamepad(tuple(arm.name for arm in context.config.arms), context.clock))
 
 
 _BUILDERS: dict[str, Callable[[ProcessContext], Runnable]] = {
@@ -177,6 +214,7 @@ _BUILDERS: dict[str, Callable[[ProcessContext], Runnable]] = {
     "cameras": _build_cameras,
     "recorder": _build_recorder,
     "operator": _build_operator,
+    "gamepad": _build_gamepad,
 }
 
 

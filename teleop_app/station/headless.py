@@ -87,7 +87,7 @@ def collect(client: StationClient, plan: CollectionPlan) -> Iterator[Progress]:
                 return
             seed = plan.seed + index
             client.call("recorder", "prepare", seed=seed, timeout_s=PREPARE_TIMEOUT_S)
-            client.call("operator", "go", task=plan.task)
+            client.call("operator", "go")
             for _ in feed.drain():
                 pass
             episode = str(client.call("recorder", "record", timeout_s=10.0)["episode"])
