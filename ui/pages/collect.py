@@ -131,6 +131,8 @@ class CollectPage(QWidget):
         self._strip_timer = self._timer(_STRIP_MS, self.strip.update)
         self._sample_timer = self._timer(SAMPLE_INTERVAL_MS, self._send_sample)
         self._sample_timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._still_timer = self._timer(_STILL_DELAY_MS, self._take_still)
+        self._still_timer.setSingleShot(True)
         self.refresh()
 
     def _timer(self, interval_ms: int, slot: object) -> QTimer:
@@ -175,7 +177,7 @@ class CollectPage(QWidget):
         self.stack = QStackedWidget()
         for card in (self.record, self.verdict, self.start):
             self.stack.addWidget(card)
-        self.stack.setFixedHeight(theme.grid(31))
+        self.stack.setFixedHeight(theme.grid(27))
         moves = "".join(key(f"move.{way}") for way in ("forward", "left", "back", "right"))
         lift = key("move.down") + key("move.up")
         self.arms = ArmSelector(
@@ -324,7 +326,7 @@ class CollectPage(QWidget):
     def _on_scene_changed(self) -> None:
         if self.scene_view is not None:
             self.scene_view.clear_trails()
-        QTimer.singleShot(_STILL_DELAY_MS, self, self._take_still)
+        self._still_timer.start()
 
     def _take_still(self) -> None:
         tile = next(iter(self._tiles.values()), None)
@@ -349,6 +351,7 @@ class CollectPage(QWidget):
         self.instruction.set_progress(view.saved, view.target, view.task)
         self.chip.set_state(view.chip, view.explanation)
         self.record.set_state(view.recorder, view.elapsed_s, view.countdown_s)
+        self.record.set_figures(view.figures)
         self.record.set_note(self._record_note(view))
         self.verdict.show_view(view)
         if view.recorder is RecorderState.REVIEW:

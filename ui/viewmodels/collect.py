@@ -97,6 +97,7 @@ class CollectView:
         reasons: Why the reviewed episode may be bad.
         succeeded: The task's check: True, False, or None when it says neither.
         summary: Length, size and losses of the reviewed episode.
+        figures: Frames and size of the episode being recorded.
         can_undo: A verdict can be taken back.
         selected: Arm of the keys.
         estop: The stop is latched.
@@ -117,6 +118,7 @@ class CollectView:
     reasons: tuple[str, ...] = ()
     succeeded: bool | None = None
     summary: str = ""
+    figures: str = ""
     can_undo: bool = False
     selected: str = ""
     estop: bool = False
@@ -125,6 +127,7 @@ class CollectView:
 _DRIVERS = {Actor.HUMAN: "human", Actor.SCRIPT: "script", Actor.POLICY: "policy"}
 _DRIVER_WORDS = {"human": "You drive", "script": "The script drives", "policy": "The policy drives"}
 _SOUNDED = {ControlState.HOLD: Cue.HOLD, ControlState.FAULT: Cue.FAULT, ControlState.ESTOP: Cue.FAULT}
+_NOTE_INTERVAL_NS = 20_000_000
 _RESUME = "Press {key} to resume."
 
 
@@ -162,6 +165,7 @@ class CollectModel(QObject):
         self.history = StripHistory(len(config.arms))
         self._linked = False
         self._tick: ControlTick | None = None
+        self._noted_ns = 0
         self._recorder: RecorderStatus | None = None
         self._task: TaskStatus | None = None
         self._control_state: ControlState | None = None
@@ -192,8 +196,10 @@ class CollectModel(QObject):
     def on_ticks(self, ticks: Sequence[ControlTick]) -> None:
         """New control ticks, oldest first."""
         per_arm = max(len(ticks[-1].measured) // max(len(self.driving.arms), 1), 1)
-        for tick in ticks[:: max(1, len(ticks) // 4)]:
-            self.history.add_tick(tick.measured_ns, tick.measured[per_arm - 1 :: per_arm], tick.actor)
+        for tick in ticks:
+            if tick.measured_ns - self._noted_ns >= _NOTE_INTERVAL_NS:
+                self._noted_ns = tick.measured_ns
+                self.history.add_tick(tick.measured_ns, tick.measured[per_arm - 1 :: per_arm], tick.actor)
         self._tick = tick = ticks[-1]
         for arm, opening in zip(self.driving.arms, tick.measured[per_arm - 1 :: per_arm], strict=False):
             self.driving.set_measured_gripper(arm, float(opening))
@@ -290,6 +296,7 @@ class CollectModel(QObject):
             reasons=recorder.verdict_reasons,
             succeeded=self._task_result,
             summary=_summary(recorder),
+            figures=_figures(recorder),
             can_undo=recorder.can_undo,
             selected=self.driving.selected,
             estop=tick is not None and tick.state is ControlState.ESTOP,
@@ -413,3 +420,14 @@ def _summary(recorder: RecorderStatus) -> str:
     lost = sum(recorder.lost.values())
     losses = "no frame lost" if not lost else f"{lost} of {frames + lost} frames lost"
     return f"{recorder.elapsed_s:.1f} s, {recorder.size_bytes / 1e6:.1f} MB, {losses}"
+
+
+def _figures(recorder: RecorderStatus) -> str:
+    """Returns frames and size of the episode being written; how many more fit when none is."""
+    if recorder.state is RecorderState.RECORDING:
+        lost = sum(recorder.lost.values())
+        losses = f", {lost} lost" if lost else ""
+        return f"{sum(recorder.frames.values())} frames{losses}, {recorder.size_bytes / 1e6:.1f} MB"
+    if recorder.episodes_left >= 0:
+        return f"Room for {recorder.episodes_left:,} more".replace(",", " ")
+    return ""

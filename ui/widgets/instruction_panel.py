@@ -35,7 +35,7 @@ class ScenePicture(QWidget):
         """Draws the picture, or says that there is none."""
         painter = QPainter(self)
         t = theme.tokens()
-        painter.fillRect(self.rect(), t.color(Role.WINDOW))
+        painter.fillRect(self.rect(), t.color(Role.PANEL))
         if self._image is None:
             painter.setPen(t.color(Role.MUTED))
             painter.setFont(theme.font(FontSize.LABEL))

@@ -47,10 +47,15 @@ class RecordPanel(QFrame):
         self.note = QLabel()
         self.note.setProperty("kind", "muted")
         self.note.setWordWrap(True)
+        self.figures = QLabel()
+        self.figures.setFont(theme.font(tabular=True))
+        self.figures.setProperty("kind", "muted")
         box = QVBoxLayout(self)
         box.setContentsMargins(theme.grid(2), theme.grid(2), theme.grid(2), theme.grid(1.5))
         box.setSpacing(theme.grid(1))
         box.addLayout(row)
+        box.addWidget(self.figures)
+        box.addStretch(1)
         box.addWidget(self.note)
         self.retheme()
 
@@ -70,6 +75,11 @@ class RecordPanel(QFrame):
         """Shows a line under the button."""
         if note != self.note.text():
             self.note.setText(note)
+
+    def set_figures(self, figures: str) -> None:
+        """Shows frames and size of the episode."""
+        if figures != self.figures.text():
+            self.figures.setText(figures)
 
     def set_key(self, key: str) -> None:
         """Shows another key."""
@@ -93,7 +103,7 @@ class RecordPanel(QFrame):
         edge = t.recording if state is not RecorderState.FINALISING else t.border
         self.button.setStyleSheet(
             f"QPushButton {{ background: {fill}; color: {ink}; border: 2px solid {edge};"
-            f" border-radius: 6px; padding: 0 16px; }}"
+            f" border-radius: 6px; padding: 0 16px; min-height: {theme.grid(6)}px; }}"
             f"QPushButton:hover {{ background: {theme.blend(ink, fill, 0.1)}; }}"
         )
         self.clock.setStyleSheet(f"color: {t.text if state is RecorderState.RECORDING else t.muted};")
