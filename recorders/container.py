@@ -102,6 +102,7 @@ class Contents:
         profile: MCAP profile.
         truncated: It has no end: the program or the machine stopped while it grew.
         whole_bytes: Length up to the last whole record.
+        cut_messages: Messages taken from a chunk whose end is missing.
         statistics: None when truncated.
     """
 
@@ -109,6 +110,7 @@ class Contents:
     library: str = ""
     truncated: bool = False
     whole_bytes: int = 0
+    cut_messages: int = 0
     schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
     chunks: list[ChunkPlace] = field(default_factory=list)
@@ -132,6 +134,7 @@ class Container:
         self.path = path
         self._cache: OrderedDict[int, Bytes] = OrderedDict()
         self._cached_bytes = 0
+        self._pinned: dict[int, Bytes] = {}
         self._offsets: dict[int, dict[int, Offsets]] = {}
         try:
             self._file = path.open("rb")
@@ -253,7 +256,10 @@ class Container:
         while at + RECORD_HEAD.size <= self.size:
             opcode, length = RECORD_HEAD.unpack(self.read(at, RECORD_HEAD.size))
             whole = RECORD_HEAD.size + length
-            if at + whole > self.size or opcode == 0 or opcode in (Opcode.DATA_END, Opcode.FOOTER):
+            if at + whole > self.size:
+                self._keep_cut_chunk(contents, opcode, at)
+                break
+            if opcode in (0, Opcode.DATA_END, Opcode.FOOTER):
                 break
             try:
                 self._walk_record(contents, opcode, at, whole)
@@ -275,6 +281,30 @@ class Container:
         elif opcode == Opcode.ATTACHMENT:
             name = Attachment.read(_stream(self._record(at, whole, MAX_RECORD_BYTES))).name
             contents.attachments[name] = (at, whole)
+
+    def _keep_cut_chunk(self, contents: Contents, opcode: int, at: int) -> None:
+        """Whole messages of a chunk whose end is missing; nothing can vouch for them but their shape."""
+        body = self.read(at, self.size - at)[RECORD_HEAD.size :] if opcode == Opcode.CHUNK else b""
+        if len(body) < CHUNK_HEAD.size or len(body) > MAX_RECORD_BYTES:
+            return
+        _, _, size, _, name_length = CHUNK_HEAD.unpack_from(body)
+        payload = body[CHUNK_HEAD.size + name_length + 8 :]
+        if size > MAX_CHUNK_BYTES or name_length > 16:
+            return
+        if body[CHUNK_HEAD.size : CHUNK_HEAD.size + name_length] == b"zstd":
+            try:
+                payload = (
+                    zstandard.ZstdDecompressor(max_window_size=MAX_CHUNK_BYTES)
+                    .decompressobj()
+                    .decompress(payload)
+                )
+            except zstandard.ZstdError:
+                return
+        whole = _whole_records(payload[:MAX_CHUNK_BYTES])
+        self._offsets[at] = self._find_messages(np.frombuffer(payload[:whole], np.uint8), contents)
+        self._pinned[at] = np.frombuffer(payload[:whole], np.uint8)
+        contents.chunks.append(ChunkPlace(at, self.size - at, 0, frozenset(self._offsets[at])))
+        contents.cut_messages = sum(len(offsets) for offsets in self._offsets[at].values())
 
     def _find_messages(self, data: Bytes, contents: Contents) -> dict[int, Offsets]:
         raw = data.tobytes()
@@ -324,11 +354,19 @@ class Container:
         Raises:
             EpisodeError: It is damaged.
         """
+        return self.attachment_record(name).data
+
+    def attachment_record(self, name: str) -> Attachment:
+        """An attachment with its times and media type.
+
+        Raises:
+            EpisodeError: It is damaged.
+        """
         at, whole = self.contents.attachments[name]
         body = self._record(at, whole, MAX_RECORD_BYTES)
         if zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little"):
             raise self.damaged(f"the checksum of its attachment {name} is wrong")
-        return Attachment.read(_stream(body)).data
+        return Attachment.read(_stream(body))
 
     def chunk(self, place: ChunkPlace) -> Bytes:
         """Decompressed content of a chunk, checked against its CRC; recent ones are kept.
@@ -336,6 +374,8 @@ class Container:
         Raises:
             EpisodeError: It is damaged or too large.
         """
+        if place.start in self._pinned:
+            return self._pinned[place.start]
         cached = self._cache.get(place.start)
         if cached is not None:
             self._cache.move_to_end(place.start)
@@ -392,6 +432,22 @@ class Container:
             self._offsets[place.start] = found
         return found
 
+    def messages(self, place: ChunkPlace) -> Iterator[tuple[int, np.void, bytes]]:
+        """Messages of a chunk in file order as (channel, head, payload); `MESSAGE` names a head's parts.
+
+        Raises:
+            EpisodeError: The chunk is damaged.
+        """
+        raw = self.chunk(place).tobytes()
+        for opcode, start, length in self.records(raw):
+            if opcode == Opcode.MESSAGE and length >= MESSAGE.itemsize - RECORD_HEAD.size:
+                head = np.frombuffer(raw, MESSAGE, 1, start - RECORD_HEAD.size)[0]
+                yield (
+                    int(head["channel"]),
+                    head,
+                    raw[start - RECORD_HEAD.size + MESSAGE.itemsize : start + length],
+                )
+
     def channel(self, topic: str) -> Channel | None:
         """The channel of a topic, None when the file has none."""
         return next((c for c in self.contents.channels.values() if c.topic == topic), None)
@@ -443,6 +499,17 @@ class Container:
         """Close the file. Idempotent."""
         self._file.close()
         self._cache.clear()
+
+
+def _whole_records(data: bytes) -> int:
+    """Length of the whole records at the start of `data`."""
+    at = 0
+    while at + RECORD_HEAD.size <= len(data):
+        _, length = RECORD_HEAD.unpack_from(data, at)
+        if length > len(data) - at - RECORD_HEAD.size:
+            break
+        at += RECORD_HEAD.size + length
+    return at
 
 
 def _stream(body: bytes) -> ReadDataStream:
