@@ -120,8 +120,7 @@ class InputProcess:
         if self._started:
             self._poll(now_ns)
         self._commands.serve()
-        state = ProcessState.FAULT if self._fault and not self._started else ProcessState.RUNNING
-        self._heartbeat.beat(state, self._sentence(), self._metrics)
+        self._heartbeat.beat(ProcessState.RUNNING, self._sentence(), self._metrics)
 
     # Commands.
 
