@@ -7,12 +7,18 @@ from collections.abc import Sequence
 from teleop_app.core.types import Event, SafetyFlag
 from teleop_app.safety.supervisor import Intervention
 
+_NOT_LIMITS = SafetyFlag.STALE_INPUT | SafetyFlag.DEADMAN | SafetyFlag.NON_FINITE | SafetyFlag.FOLLOWER_STALE
+
 QUIET_NS = 250_000_000
 """An intervention has ended when it was absent this long: a limit that flickers is one event, not fifty."""
 
 
 class FlagEvents:
-    """Turns the interventions of each tick into `safety.<flag>` events, on and off, per arm."""
+    """Turns the interventions of each tick into events, per arm.
+
+    The onset is `safety.limit` for a limit, else `safety.stale_input`, `safety.non_finite` and so on; the
+    end is `safety.cleared`. Each names its flag and arm, the onset also what was requested and let through.
+    """
 
     def __init__(self, origin: str = "control") -> None:
         self._origin = origin
@@ -26,20 +32,30 @@ class FlagEvents:
                 continue  # latching and resetting it are events of their own
             key = (note.flag, note.arm)
             if key not in self._last_ns:
-                events.append(self._event(key, now_ns, note.text, note))
+                events.append(self._onset(now_ns, note))
             self._last_ns[key] = now_ns
-        for key, last_ns in list(self._last_ns.items()):
+        for (flag, arm), last_ns in list(self._last_ns.items()):
             if now_ns - last_ns > QUIET_NS:
-                del self._last_ns[key]
-                events.append(self._event(key, now_ns, "", None))
+                del self._last_ns[flag, arm]
+                text = f"{_title(flag)} over{f' (arm {arm})' if arm else ''}."
+                fields: dict[str, object] = {"flag": _name(flag), "arm": arm}
+                events.append(Event("safety.cleared", now_ns, self._origin, text, fields))
         return events
 
-    def _event(self, key: tuple[SafetyFlag, str], now_ns: int, text: str, note: Intervention | None) -> Event:
-        flag, arm = key
-        name = (flag.name or "limit").lower()
-        fields: dict[str, object] = {"arm": arm, "on": note is not None}
-        if note is not None:
-            fields["requested"] = list(note.requested)
-            fields["limited"] = list(note.limited)
-        text = text or f"{name.replace('_', ' ').capitalize()} over{f' ({arm})' if arm else ''}."
-        return Event(f"safety.{name}", now_ns, self._origin, text, fields)
+    def _onset(self, now_ns: int, note: Intervention) -> Event:
+        kind = _name(note.flag) if note.flag in _NOT_LIMITS else "limit"
+        fields: dict[str, object] = {
+            "flag": _name(note.flag),
+            "arm": note.arm,
+            "requested": list(note.requested),
+            "limited": list(note.limited),
+        }
+        return Event(f"safety.{kind}", now_ns, self._origin, note.text, fields)
+
+
+def _name(flag: SafetyFlag) -> str:
+    return (flag.name or "limit").lower()
+
+
+def _title(flag: SafetyFlag) -> str:
+    return _name(flag).replace("_", " ").capitalize()

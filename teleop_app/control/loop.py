@@ -92,6 +92,7 @@ class ControlLoop:
         self._events: list[Event] = []
         self._rejected: list[Intervention] = []
         self._seq = 0
+        self._at_rest = True
         self.input_age_ms = 0.0
 
     # Inputs.
@@ -185,6 +186,16 @@ class ControlLoop:
             drive.source = ""
 
     @property
+    def at_rest(self) -> bool:
+        """Whether nothing sent moved at the last tick."""
+        return self._at_rest
+
+    @property
+    def estopped(self) -> bool:
+        """Whether the e-stop is latched."""
+        return self._supervisor.estopped
+
+    @property
     def state(self) -> ControlState:
         """State after the last tick."""
         return self._states.state
@@ -218,6 +229,7 @@ class ControlLoop:
         self._arbitrate(now_ns)
         requests, goals = self._requests(now_ns)
         outcome = self._supervisor.tick(now_ns, requests)
+        self._at_rest = outcome.at_rest
         self._give_back(requests, outcome)
         self._watch_home(now_ns)
         self._follow_states(now_ns, requests, outcome)

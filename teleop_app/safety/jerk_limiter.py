@@ -28,6 +28,9 @@ _REST_TOLERANCE_RAD = 1e-9
 _FEED_FORWARD = 0.95
 _ATTEMPTS = 3
 
+STILL_RAD_S = 1e-6
+"""A joint slower than this is at rest."""
+
 
 @dataclass(frozen=True, slots=True)
 class JointState:
@@ -81,8 +84,8 @@ class JerkLimiter:
 
     @property
     def at_rest(self) -> bool:
-        """Whether nothing moves."""
-        return not (self._state.velocity.any() or self._state.acceleration.any())
+        """Whether nothing moves, but for rounding."""
+        return bool(np.abs(self._state.velocity).max() < STILL_RAD_S)
 
     def reset(self, position: Array) -> None:
         """Stand still at `position` [rad] (start, or a follower that was lost and found elsewhere)."""

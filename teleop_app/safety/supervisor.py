@@ -20,7 +20,7 @@ from teleop_app.core.config import SafetySection
 from teleop_app.core.errors import DeviceError
 from teleop_app.core.geometry import Array, is_pose
 from teleop_app.core.types import SafetyFlag
-from teleop_app.safety.jerk_limiter import JerkLimiter, Mask
+from teleop_app.safety.jerk_limiter import STILL_RAD_S, JerkLimiter, Mask
 from teleop_app.safety.limits import CellLimits
 from teleop_app.safety.watchdog import FollowerWatchdog, Freshness, InputWatchdog
 from teleop_app.safety.workspace import Workspace
@@ -285,7 +285,7 @@ class SafetySupervisor:
         """Whether the arm was sent to `joints` and is at rest there."""
         state, mine = self._limiter.state, self._joints_of[arm]
         near = np.abs(state.position[mine] - joints).max() <= tolerance_rad
-        return bool(near and not state.velocity[mine].any())
+        return bool(near and np.abs(state.velocity[mine]).max() < STILL_RAD_S)
 
     # The tick.
 
@@ -473,7 +473,8 @@ class SafetySupervisor:
             text = f"Arm '{name}' brakes: it would have come to rest outside its workspace or joint limits."
             notes.append(Intervention(SafetyFlag.WORKSPACE, name, text))
         lag = np.abs(self._reference - state.position)
-        for arm in np.unique(limits.arm_of_joint[moving & (lag > LAG_RAD)]):
+        hurried = moving & (speed == limits.velocity)
+        for arm in np.unique(limits.arm_of_joint[hurried & (lag > LAG_RAD)]):
             name = limits.names[arm]
             most = float(lag[self._joints_of[int(arm)]].max())
             text = f"Arm '{name}' is {most:.2f} rad behind its command: joint speed is limited."
