@@ -19,6 +19,8 @@ class Ledger:
         self._refused: Counter[tuple[str, str]] = Counter()
         self._notes: list[str] = []
         self._next_seq: dict[str, int] = {}
+        self._counters: dict[str, tuple[int, int, int]] = {}
+        self._first_ns: dict[str, int] = {}
         self._last_ns: dict[str, int] = {}
 
     def sequence(self, topic: str, seq: int, step: int = 1, source: str = "") -> int:
@@ -38,13 +40,41 @@ class Ledger:
             self.lost[topic] += missing
         return missing
 
+    def continued(self, topic: str, seq: int, at_ns: int, period_ns: int) -> int:
+        """As `sequence`, for a source that may start anew at any number; returns a number that goes on.
+
+        Args:
+            topic: Where the loss is booked.
+            seq: As the source counts.
+            at_ns: Time of the sample.
+            period_ns: Of the source; tells how many samples a restart cost.
+        """
+        next_seq, offset, last_ns = self._counters.get(topic, (seq, 0, at_ns))
+        missing = seq - next_seq
+        if missing < 0 and at_ns > last_ns:
+            missing = max(0, round((at_ns - last_ns) / period_ns) - 1)
+            offset += next_seq + missing - seq
+            self.note(f"The source of {topic} was restarted during the recording.")
+        if missing < 0:
+            return seq + offset  # old or doubled: its time tells, and it is refused
+        self._counters[topic] = (seq + 1, offset, at_ns)
+        if missing:
+            self.lost[topic] += missing
+        return seq + offset
+
     def is_later(self, topic: str, capture_ns: int) -> bool:
         """Whether `capture_ns` is after all that was noted on this topic; notes it if so."""
         last_ns = self._last_ns.get(topic)
         if last_ns is not None and capture_ns <= last_ns:
             return False
+        if last_ns is None:
+            self._first_ns[topic] = capture_ns
         self._last_ns[topic] = capture_ns
         return True
+
+    def spans(self) -> dict[str, tuple[int, int]]:
+        """First and last time of each topic whose order is watched."""
+        return {topic: (first_ns, self._last_ns[topic]) for topic, first_ns in self._first_ns.items()}
 
     def refuse(self, topic: str, reason: str, count: int = 1) -> None:
         """Book samples that were not recorded; `reason` completes `refused because ...`."""

@@ -120,7 +120,7 @@ class EpisodeReader:
             joined = np.concatenate(values)
             self._joints[kind] = JointTrack(
                 names=names,
-                capture_ns=self._monotonic(concatenated(times)),
+                capture_ns=self.to_monotonic(concatenated(times)),
                 position=np.ascontiguousarray(joined[:, :, 0]),
                 velocity=np.ascontiguousarray(joined[:, :, 1]),
                 effort=np.ascontiguousarray(joined[:, :, 2]),
@@ -142,7 +142,7 @@ class EpisodeReader:
         for block in self.container.blocks(topic):
             times.append(block.log_utc_ns)
             poses.append(tracks.pose_values(block, self._decoder(topic)))
-        capture_ns = self._monotonic(concatenated(times))
+        capture_ns = self.to_monotonic(concatenated(times))
         ticks, grippers = self._tick_columns()
         gripper = np.full(len(capture_ns), np.nan)
         if len(ticks.capture_ns):
@@ -167,7 +167,7 @@ class EpisodeReader:
                 for payload in block.payloads():
                     columns.add(payload)
             track = TickTrack(
-                capture_ns=self._monotonic(concatenated(times)),
+                capture_ns=self.to_monotonic(concatenated(times)),
                 lateness_ns=np.array(columns.lateness_ns, np.int64),
                 input_age_ns=np.array(columns.input_age_ns, np.int64),
                 flags=np.array(columns.flags, np.int64),
@@ -195,7 +195,7 @@ class EpisodeReader:
                     raise self.container.damaged("a force message has another shape than its times")
                 times.append(stamps)
                 forces.append(force.reshape(-1, 3))
-        return ForceTrack(name, self._monotonic(concatenated(times)), np.concatenate(forces))
+        return ForceTrack(name, self.to_monotonic(concatenated(times)), np.concatenate(forces))
 
     def world(self) -> WorldTrack | None:
         """The simulated world, None when none was recorded.
@@ -215,7 +215,7 @@ class EpisodeReader:
         if {len(state) for state in states} != {len(states[0])} or {len(c) for c in clock} - {0, 1}:
             raise self.container.damaged("its world states have different lengths")
         return WorldTrack(
-            capture_ns=self._monotonic(concatenated(times)),
+            capture_ns=self.to_monotonic(concatenated(times)),
             sim_time_s=np.array([c[0] if len(c) else 0.0 for c in clock]),
             qpos=np.stack(states),
         )
@@ -236,7 +236,7 @@ class EpisodeReader:
     def input_times(self) -> NDArray[np.int64]:
         """Capture times of the operator samples of all sources, increasing, shape (k,)."""
         blocks = self.container.blocks(TOPIC_INPUT)
-        return np.sort(self._monotonic(concatenated(block.log_utc_ns for block in blocks)))
+        return np.sort(self.to_monotonic(concatenated(block.log_utc_ns for block in blocks)))
 
     @property
     def instruction(self) -> str:
@@ -305,7 +305,7 @@ class EpisodeReader:
             if found is None:
                 names = ", ".join(c.name for c in self.header.cameras) or "none"
                 raise EpisodeError(f"There is no camera {camera!r}", next_step=f"Known are {names}")
-            self._packets[camera] = PacketIndex(self.container, topic_video(camera), found, self._monotonic)
+            self._packets[camera] = PacketIndex(self.container, topic_video(camera), found, self.to_monotonic)
         return self._packets[camera]
 
     def _decoder(self, topic: str) -> Decoder:
@@ -317,7 +317,8 @@ class EpisodeReader:
             self._decoders[schema.id] = Decoder(schema)
         return self._decoders[schema.id]
 
-    def _monotonic(self, utc_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    def to_monotonic(self, utc_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The recording host's CLOCK_MONOTONIC [ns] of UTC times in the file [ns]."""
         return utc_ns - self._anchor.utc_ns + self._anchor.monotonic_ns
 
     def close(self) -> None:

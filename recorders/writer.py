@@ -67,6 +67,7 @@ class FinishedEpisode:
         footer: As written.
         size_bytes: Of the file.
         blake3: 64 hex digits of the whole file.
+        spans: First and last time by topic, CLOCK_MONOTONIC [ns].
         finish_ms: From the call of `finish` until the episode was durable.
     """
 
@@ -75,6 +76,7 @@ class FinishedEpisode:
     footer: EpisodeFooter
     size_bytes: int
     blake3: str
+    spans: dict[str, tuple[int, int]]
     finish_ms: float
 
 
@@ -119,6 +121,7 @@ class EpisodeWriter:
         self._offset_ns = header.anchor_utc_ns - header.anchor_monotonic_ns
         self._flush_ns = round(flush_s * NS_PER_S)
         self._flush_due_ns = 0
+        self._tick_period_ns = NS_PER_S // header.control_rate_hz
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
         self._motion = wire.joint_template(header.joint_names, with_motion=True)
@@ -129,7 +132,6 @@ class EpisodeWriter:
         }
         self._operator_topics = [topic_operator(arm) for arm in header.arms]
         self._cameras = {camera.name: camera for camera in header.cameras}
-        self._waiting_for_keyframe: set[str] = set()
         self._tick_times: list[int] = []
         self._lateness: list[int] = []
         self._actors: Counter[str] = Counter()
@@ -194,21 +196,21 @@ class EpisodeWriter:
         Raises:
             StorageError: The disk refused an earlier chunk.
         """
-        self.ledger.sequence(TOPIC_TICK, tick.seq)
+        seq = self.ledger.continued(TOPIC_TICK, tick.seq, tick.tick_ns, self._tick_period_ns)
         if not self._in_order(TOPIC_TICK, tick.tick_ns):
             return
         now = tick.tick_ns
         stamp = wire.stamp(now + self._offset_ns)
-        self._put_stamped(TOPIC_TICK, messages.TICK, now, stamp + messages.tick_body(tick), now, tick.seq)
+        self._put_stamped(TOPIC_TICK, messages.TICK, now, stamp + messages.tick_body(tick), now, seq)
         if tick.policy is not None:
-            self._add_joints("policy", tick.policy, now, stamp, now, tick.seq)
-        self._add_joints("commanded", tick.commanded, now, stamp, now, tick.seq)
+            self._add_joints("policy", tick.policy, now, stamp, now, seq)
+        self._add_joints("commanded", tick.commanded, now, stamp, now, seq)
         sent_stamp = wire.stamp(tick.sent_ns + self._offset_ns)
-        self._add_joints("sent", tick.sent, tick.sent_ns, sent_stamp, tick.sent_ns, tick.seq)
-        self._add_measured(tick)
+        self._add_joints("sent", tick.sent, tick.sent_ns, sent_stamp, tick.sent_ns, seq)
+        self._add_measured(tick, seq)
         for topic, pose in zip(self._operator_topics, tick.operator_pose, strict=False):
             if math.isfinite(pose[0]):
-                self._add_pose(topic, pose, now, stamp, tick.seq)
+                self._add_pose(topic, pose, now, stamp, seq)
         self._tick_times.append(now)
         self._lateness.append(now - tick.due_ns)
         self._actors[tick.actor.value] += 1
@@ -228,7 +230,7 @@ class EpisodeWriter:
                 topic, messages.JOINT_STATES, at_ns, stamp + self._position.fill(vector), ready_ns, seq
             )
 
-    def _add_measured(self, tick: ControlTick) -> None:
+    def _add_measured(self, tick: ControlTick, seq: int) -> None:
         topic = self._joint_topics["measured"]
         count = self._position.count
         if not tick.measured.shape == tick.measured_velocity.shape == tick.measured_effort.shape == (count,):
@@ -245,7 +247,7 @@ class EpisodeWriter:
             self.ledger.note("Some control ticks saw no newer reading of the followers than the tick before.")
             return
         payload = wire.stamp(tick.measured_ns + self._offset_ns) + self._motion.fill(values.reshape(-1))
-        self._put_stamped(topic, messages.JOINT_STATES, tick.measured_ns, payload, tick.tick_ns, tick.seq)
+        self._put_stamped(topic, messages.JOINT_STATES, tick.measured_ns, payload, tick.tick_ns, seq)
 
     def _add_pose(self, topic: str, pose: NDArray[np.float64], at_ns: int, stamp: bytes, seq: int) -> None:
         if pose.shape != (7,) or not np.isfinite(pose).all():
@@ -336,7 +338,7 @@ class EpisodeWriter:
         if camera is None:
             self.ledger.refuse(topic, "the camera was not there when the episode began")
             return
-        self.ledger.sequence(topic, packet.seq)
+        seq = self.ledger.continued(topic, packet.seq, packet.capture_ns, NS_PER_S // camera.fps)
         if (packet.width, packet.height) != (camera.width, camera.height):
             self.ledger.refuse(topic, "its size changed during the episode")
             return
@@ -352,7 +354,7 @@ class EpisodeWriter:
                 packet.capture_ns,
                 stamp + body,
                 packet.encoded_ns,
-                packet.seq,
+                seq,
             )
             self._frame_times[packet.camera].append(packet.capture_ns)
             self._extend(packet.capture_ns)
@@ -403,6 +405,7 @@ class EpisodeWriter:
             footer=footer,
             size_bytes=digest.size_bytes,
             blake3=digest.blake3,
+            spans=self.ledger.spans(),
             finish_ms=(time.perf_counter() - began) * 1e3,
         )
         return self._finished
