@@ -209,7 +209,7 @@ class StationBridge(QObject):
         self._last_message_s = 0.0
         self.control = ControlMeter()
         self.cameras: dict[str, CameraMeter] = {}
-        self._finished.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._finished.connect(self._deliver, Qt.ConnectionType.QueuedConnection)  # pyright: ignore[reportCallIssue]
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(DRAIN_INTERVAL_MS)

@@ -280,7 +280,7 @@ QLabel[kind="state"] {{ font-size: {FontSize.STATE}px; }}
 QLabel[kind="figure"] {{ font-size: {FontSize.FIGURE}px; }}
 QLabel[kind="error"] {{ color: {readable(t.fault, t.panel)}; }}
 QPushButton {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border}; border-radius: 4px;
-  padding: 0 16px; min-height: 30px; }}
+  padding: 7px 16px; }}
 QPushButton:hover {{ background: {hover}; }}
 QPushButton:pressed {{ background: {pressed}; }}
 QPushButton:disabled {{ color: {blend(t.muted, t.panel, 0.65)}; }}
@@ -297,8 +297,9 @@ QPushButton[kind="plain"], QToolButton {{ background: transparent; border: 1px s
 QPushButton[kind="plain"]:hover, QToolButton:hover {{ background: {hover}; }}
 QPushButton[kind="plain"]:focus, QToolButton:focus {{ border: 1px solid {focus}; }}
 QLineEdit, QComboBox, QAbstractSpinBox, QPlainTextEdit {{ background: {t.window};
-  border: 1px solid {t.border}; border-radius: 4px; min-height: 28px; padding: 0 8px;
+  border: 1px solid {t.border}; border-radius: 4px; padding: 5px 8px;
   selection-background-color: {blend(focus, t.panel, 0.4)}; }}
+QComboBox::drop-down {{ border: none; width: 24px; }}
 QProgressBar {{ background: {t.raised}; border: none; border-radius: 3px; max-height: 6px; min-height: 6px; }}
 QProgressBar::chunk {{ background: {t.good}; border-radius: 3px; }}
 QScrollArea {{ border: none; background: transparent; }}

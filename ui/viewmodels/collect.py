@@ -362,11 +362,9 @@ class CollectModel(QObject):
             self._recorder_call("save")
 
     def discard(self) -> None:
-        """Puts the reviewed episode into the trash; stops one that is still being recorded first."""
-        if self._reviewing():
+        """Puts the episode into the trash; one that is still being recorded is stopped first."""
+        if self._reviewing() or self._recorder_state is RecorderState.RECORDING:
             self._recorder_call("discard")
-        elif self._recorder_state is RecorderState.RECORDING:
-            self._recorder_call("stop", done=lambda _answer: self._recorder_call("discard"))
 
     def redo(self) -> None:
         """Discards the episode and starts again with the same scene."""
@@ -393,8 +391,8 @@ class CollectModel(QObject):
     def _reviewing(self) -> bool:
         return self._recorder_state is RecorderState.REVIEW
 
-    def _recorder_call(self, command: str, done: Callable[[dict[str, Any]], object] | None = None) -> None:
-        self._port.call("recorder", command, done=done, failed=self.refused.emit)
+    def _recorder_call(self, command: str) -> None:
+        self._port.call("recorder", command, failed=self.refused.emit)
 
     def estop(self) -> None:
         """Stops everything and lets go of the controls."""

@@ -68,5 +68,5 @@ class ArmSelector(QFrame):
             button.setText(f"● {arm}" if arm == self._engaged else arm)
             button.setStyleSheet(
                 f"QPushButton {{ background: {fill}; color: {ink}; border: 1px solid {edge};"
-                f" border-radius: 4px; padding: 0 12px; min-height: 24px; }}"
+                f" border-radius: 4px; padding: 4px 12px; }}"
             )

@@ -76,7 +76,7 @@ class EstopButton(QPushButton):
         self.setAccessibleName("Reset emergency stop" if self._latched else "Emergency stop")
         self.setStyleSheet(
             f"QPushButton {{ background: {fill}; color: {ink}; border: 2px solid {edge};"
-            f" border-radius: 6px; padding: 0 16px; min-height: 0; }}"
+            f" border-radius: 6px; padding: 0 16px; }}"
             f"QPushButton:hover {{ background: {theme.blend('#FFFFFF', fill, 0.08)}; }}"
             f"QPushButton:pressed {{ background: {theme.blend('#000000', fill, 0.2)}; }}"
         )

@@ -103,7 +103,7 @@ class RecordPanel(QFrame):
         edge = t.recording if state is not RecorderState.FINALISING else t.border
         self.button.setStyleSheet(
             f"QPushButton {{ background: {fill}; color: {ink}; border: 2px solid {edge};"
-            f" border-radius: 6px; padding: 0 16px; min-height: {theme.grid(6)}px; }}"
+            f" border-radius: 6px; padding: 0 12px; }}"
             f"QPushButton:hover {{ background: {theme.blend(ink, fill, 0.1)}; }}"
         )
         self.clock.setStyleSheet(f"color: {t.text if state is RecorderState.RECORDING else t.muted};")
