@@ -130,13 +130,7 @@ class Gamepad:
         Raises:
             DeviceError: There is none, or SDL cannot open it.
         """
-        # SDL reads joysticks only beside a video subsystem; this one has no window.
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-        os.environ.setdefault("SDL_JOYSTICK_ALLOW_BACKGROUND_EVENTS", "1")
-        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-        import pygame
-        from pygame._sdl2 import controller
-
+        pygame, controller = _sdl()
         try:
             pygame.display.init()
             controller.init()
@@ -240,6 +234,45 @@ class Gamepad:
 
     def _down(self, name: str) -> bool:
         return bool(self._pad.get_button(BUTTONS[name]))
+
+
+def connected_gamepads() -> tuple[str, ...]:
+    """Names of the gamepads that SDL finds now; SDL is shut down again.
+
+    Raises:
+        DeviceError: SDL cannot look.
+    """
+    pygame, controller = _sdl()
+    try:
+        pygame.display.init()
+        controller.init()
+        pygame.event.pump()
+        indices = [i for i in range(pygame.joystick.get_count()) if controller.is_controller(i)]
+        return tuple(_name(controller, index) for index in indices)
+    except pygame.error as error:
+        raise DeviceError("Gamepads cannot be looked for", why=str(error)) from error
+    finally:
+        controller.quit()
+        pygame.display.quit()
+
+
+def _name(controller: Any, index: int) -> str:
+    pad = controller.Controller(index)
+    try:
+        return str(pad.name)
+    finally:
+        pad.quit()
+
+
+def _sdl() -> tuple[Any, Any]:
+    # SDL reads joysticks only beside a video subsystem; this one has no window.
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    os.environ.setdefault("SDL_JOYSTICK_ALLOW_BACKGROUND_EVENTS", "1")
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    import pygame
+    from pygame._sdl2 import controller
+
+    return pygame, controller
 
 
 def shape_stick(x: float, y: float, deadzone: float, expo: float) -> tuple[float, float]:

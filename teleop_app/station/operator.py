@@ -51,8 +51,8 @@ class InputProcess:
     """Polls an input device at a fixed rate and publishes what it reads.
 
     A device that cannot be reached, or is lost, is tried again every second; until then the status
-    says why. A `Worker` works while the recorder records and the task is not solved, or after the
-    command `go`, and also until `halt`.
+    says why. A `Worker` is told by the command `go` to work on the present or next recording, until the
+    task is solved, the recording ends, or `halt`; a person's recordings are left to the person.
 
     Args:
         context: The process's context.
@@ -72,7 +72,8 @@ class InputProcess:
         self._sent_ns: deque[int] = deque(maxlen=round(2 * rate_hz))
         self._capture_ns = 0
         self._due_ns = 0
-        self._episode = ""
+        self._armed = False
+        self._recording = False
 
     def run(self) -> None:
         """Run until the context is stopping. Blocks."""
@@ -124,13 +125,19 @@ class InputProcess:
 
     # Commands.
 
-    def go(self) -> dict[str, Any]:
-        """Tell a worker to work.
+    def go(self, now: bool = False) -> dict[str, Any]:
+        """Tell a worker to work as long as the present recording, or the next one, goes on.
+
+        Args:
+            now: Work at once, whether or not anything is recorded.
 
         Raises:
             DeviceError: The device is moved by a person.
         """
-        self._told().go()
+        worker = self._told()
+        self._armed = not (now or self._recording)
+        if not self._armed:
+            worker.go()
         return {}
 
     def halt(self) -> dict[str, Any]:
@@ -139,12 +146,15 @@ class InputProcess:
         Raises:
             DeviceError: The device is moved by a person.
         """
-        self._told().halt()
+        worker = self._told()
+        self._armed = False
+        worker.halt()
         return {}
 
     def status(self) -> dict[str, Any]:
         """The device, and what it does."""
         state, text = self._worker.report if self._worker else ("", "")
+        state = "armed" if self._armed else state
         return {"device": self._device.name, "state": state, "text": self._fault or text} | self._metrics()
 
     def _told(self) -> Worker:
@@ -194,14 +204,13 @@ class InputProcess:
                     self._follow_recorder(value)
 
     def _follow_recorder(self, recorder: RecorderStatus) -> None:
-        """Work once for each recording."""
         if self._worker is None:
             return
-        if recorder.state is RecorderState.RECORDING and recorder.episode != self._episode:
-            self._episode = recorder.episode
+        was, self._recording = self._recording, recorder.state is RecorderState.RECORDING
+        if self._recording and self._armed:
+            self._armed = False
             self._worker.go()
-        elif recorder.state is not RecorderState.RECORDING and self._episode:
-            self._episode = ""
+        elif was and not self._recording:
             self._worker.halt()
 
     def _sentence(self) -> str:

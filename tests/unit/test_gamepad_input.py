@@ -16,7 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pygame._sdl2 import controller
 
-from devices.inputs.gamepad import AXES, BUTTONS, Gamepad, GamepadLayout, shape_stick
+from devices.inputs.gamepad import (
+    AXES,
+    BUTTONS,
+    Gamepad,
+    GamepadLayout,
+    connected_gamepads,
+    shape_stick,
+)
 from teleop_app.core.clock import FakeClock
 from teleop_app.core.errors import DeviceError
 from teleop_app.core.types import Actor
@@ -70,9 +77,8 @@ def pad() -> Iterator[VirtualPad]:
     pad.plug()
     yield pad
     pad.unplug()
-    pygame.event.pump()
-    pygame.event.clear()
     controller.quit()
+    pygame.display.quit()
 
 
 @pytest.fixture
@@ -173,9 +179,14 @@ def test_nothing_connected_is_said_in_a_sentence() -> None:
     device = Gamepad(ARMS, FakeClock())
     with pytest.raises(DeviceError, match="No gamepad is connected"):
         device.start()
+    assert connected_gamepads() == ()
     assert device.poll() is None
     device.stop()
     device.stop()
+
+
+def test_connected_gamepads_are_listed_by_name(pad: VirtualPad) -> None:
+    assert connected_gamepads() == ("Virtual Controller",)
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))
