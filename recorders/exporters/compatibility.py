@@ -56,6 +56,13 @@ def _require_cameras(header: EpisodeHeader, options: LeRobotOptions) -> None:
             why=f"it has {', '.join(known) or 'none'}",
             next_step="Select other cameras or other episodes",
         )
+    foreign = [name for name in wanted if known[name].codec != "h264"]
+    if foreign:
+        raise ExportError(
+            f"Camera '{foreign[0]}' of episode {header.uuid} is recorded as {known[foreign[0]].codec}",
+            why="only H.264 is exported",
+            next_step="Leave the camera or the episode out",
+        )
     if not wanted:
         raise ExportError(f"Episode {header.uuid} has no camera", next_step="Leave it out")
     rates = {known[name].fps for name in wanted}

@@ -38,10 +38,28 @@ class Destination:
         self.partial = self.path.parent / f".{self.path.name}.partial"
         self.staging = self.partial / "episodes"
         self.dataset = self.partial / "dataset"
+        self.plan = self.partial / "plan"
         self._old = self.path.parent / f".{self.path.name}.old"
+
+    def require_dataset_or_nothing(self) -> None:
+        """Refuse a place that holds something else, before anything is made beside it.
+
+        Raises:
+            ExportError: The path is a file, or a folder with other content.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise ExportError(f"{self.path} is a file", next_step="Choose a folder that does not exist yet")
+        if self.path.exists() and any(self.path.iterdir()) and not is_dataset(self.path):
+            raise ExportError(
+                f"{self.path} holds something that is not a LeRobot {CODEBASE_VERSION} dataset",
+                why="nothing is ever deleted there",
+                next_step="Choose an empty or new folder",
+            )
 
     def admit(self, *, overwrite: bool, append: bool) -> bool:
         """Decide whether the folder may be written; put right what a crash while renaming left.
+
+        Call it while `held`.
 
         Args:
             overwrite: Replacing a dataset is allowed.
@@ -51,25 +69,17 @@ class Destination:
             Whether a dataset is there that is to be added to.
 
         Raises:
-            ExportError: A dataset is there and neither is allowed, or something that is not a dataset.
+            ExportError: A dataset is there and neither is allowed.
         """
         if self._old.exists():
             if self.path.exists():
                 shutil.rmtree(self._old)
             else:
                 self._old.rename(self.path)
-        if not self.path.exists():
-            return False
-        if not self.path.is_dir():
-            raise ExportError(f"{self.path} is a file", next_step="Choose a folder that does not exist yet")
-        if not any(self.path.iterdir()):
-            return False
         if not is_dataset(self.path):
-            raise ExportError(
-                f"{self.path} holds something that is not a LeRobot {CODEBASE_VERSION} dataset",
-                why="nothing is ever deleted there",
-                next_step="Choose an empty or new folder",
-            )
+            return False
+        if self.plan.exists() and not self.dataset.exists():
+            self._clear()  # its dataset was moved into place and the process ended before tidying up
         if not (overwrite or append):
             raise ExportError(
                 f"{self.path} holds a dataset already",
@@ -94,7 +104,15 @@ class Destination:
                     raise ExportError(
                         f"Another export to {self.path} is at work", next_step="Wait for it, or stop it"
                     ) from error
-            yield
+            try:
+                yield
+            finally:
+                if self.staging.exists() and not self.dataset.exists() and not any(self.staging.iterdir()):
+                    self._clear()
+
+    def _clear(self) -> None:
+        """Remove what was prepared."""
+        shutil.rmtree(self.partial, ignore_errors=True)
 
     def require_space(self, needed: int) -> None:
         """Refuse to begin what cannot end.
@@ -128,7 +146,7 @@ class Destination:
         self.dataset.rename(self.path)
         _sync(self.path.parent)
         shutil.rmtree(self._old, ignore_errors=True)
-        shutil.rmtree(self.partial, ignore_errors=True)
+        self._clear()
 
 
 def is_dataset(path: Path) -> bool:

@@ -26,7 +26,7 @@ from recorders.exporters.lerobot_metadata import (
     write_tasks,
 )
 from recorders.exporters.lerobot_options import LeRobotOptions
-from recorders.exporters.lerobot_plan import EMPTY, DatasetPlan, StartingPoint, plan_dataset
+from recorders.exporters.lerobot_plan import EMPTY, DatasetPlan, EpisodePlace, StartingPoint, plan_dataset
 from recorders.exporters.lerobot_tables import placed_stats, write_tables
 from recorders.exporters.lerobot_videos import VideoInput, write_videos
 from recorders.exporters.prepare import prepare_episode
@@ -82,9 +82,10 @@ def export_lerobot(
         )
     destination = Destination(Path(out_dir))
     with told_plainly(destination.path):
-        appending = destination.admit(overwrite=options.overwrite, append=options.append)
-        existing = read_existing(destination.path) if appending else None
+        destination.require_dataset_or_nothing()
         with destination.held():
+            appending = destination.admit(overwrite=options.overwrite, append=options.append)
+            existing = read_existing(destination.path) if appending else None
             return _Export(sources, destination, existing, options, ProgressMeter(progress), opener).run()
 
 
@@ -156,20 +157,19 @@ class _Export:
 
     def _prepare(self, paths: Sequence[Path], headers: Sequence[EpisodeHeader]) -> list[PreparedEpisode]:
         wanted = {header.uuid for header in headers}
+        self._destination.staging.mkdir(parents=True, exist_ok=True)
         for folder in self._destination.staging.iterdir():
             if folder.name not in wanted:
                 shutil.rmtree(folder)
         ready = {uuid: load_prepared(self._folder(uuid), self._options.staging_key) for uuid in wanted}
-        sizes = [
-            episode.video_bytes if episode else _file_size(path)
-            for path, header in zip(paths, headers, strict=True)
-            for episode in (ready[header.uuid],)
-        ]
-        self._meter.begin("read", sizes)
+        self._meter.begin("read", [_file_size(path) for path in paths])
+        for number, header in enumerate(headers):
+            found = ready[header.uuid]
+            if found is not None:
+                self._meter.know(number, found.video_bytes)
         prepared: list[PreparedEpisode] = []
         for number, (path, header) in enumerate(zip(paths, headers, strict=True)):
-            episode = ready[header.uuid]
-            if episode is None:
+            if (episode := ready[header.uuid]) is None:
                 with self._opener(path) as source:
                     folder = self._folder(header.uuid)
                     episode = prepare_episode(source, folder, self._options, self._meter.add)
@@ -188,7 +188,7 @@ class _Export:
         """The dataset folder of this plan; what another plan left there is removed."""
         root = self._destination.dataset
         identity = _plan_identity(plan, episodes, self._start)
-        marker = self._destination.partial / "plan"
+        marker = self._destination.plan
         if not marker.exists() or marker.read_text(encoding="ascii") != identity:
             shutil.rmtree(root, ignore_errors=True)
             marker.write_text(identity, encoding="ascii")
@@ -264,13 +264,15 @@ class _Export:
         return report
 
 
-def _episode_stats(episode: PreparedEpisode, place: object, features: Sequence[str]) -> dict[str, Stats]:
+def _episode_stats(
+    episode: PreparedEpisode, place: EpisodePlace, features: Sequence[str]
+) -> dict[str, Stats]:
     known = {name: from_json(values) for name, values in episode.stats.items()}
     known |= {
         video_key(video.camera): from_json(episode.stats[f"observation.images.{video.camera}"])
         for video in episode.videos
     }
-    known |= placed_stats(episode, place)  # type: ignore[arg-type]
+    known |= placed_stats(episode, place)
     return {name: known[name] for name in features}
 
 

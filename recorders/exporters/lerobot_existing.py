@@ -12,13 +12,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from recorders.exporters.lerobot_layout import INFO, STATS, TELEOP, FileIndex, without_codec
+from recorders.exporters.lerobot_layout import INFO, STATS, TASKS, TELEOP, FileIndex, without_codec
 from recorders.exporters.lerobot_metadata import read_tasks
 from recorders.exporters.lerobot_plan import StartingPoint
 from recorders.exporters.statistics import Stats, from_json
 from teleop_app.core.errors import ExportError
 
-_KEPT = ("data", "videos", "meta/episodes")
+_REWRITTEN = {INFO, STATS, TASKS, TELEOP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class ExistingDataset:
             )
         own, offered = without_codec(self.info["features"]), without_codec(features)
         different = [name for name in own if offered.get(name) != own[name]]
-        surplus = [name for name in offered if name not in own and own_kind(offered[name]) == "video"]
+        surplus = [name for name in offered if name not in own and offered[name]["dtype"] == "video"]
         if different or surplus:
             raise ExportError(
                 f"The episodes do not fit the dataset {self.root.name}",
@@ -72,22 +72,17 @@ class ExistingDataset:
 
     def link_into(self, dataset: Path) -> None:
         """Bring its files into the folder of the new one, by hard links where the file system has them."""
-        for part in _KEPT:
-            for source in sorted((self.root / part).rglob("*")):
-                target = dataset / source.relative_to(self.root)
-                if source.is_dir():
-                    target.mkdir(parents=True, exist_ok=True)
-                elif not target.exists():
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    try:
-                        os.link(source, target)
-                    except OSError:  # a file system without links
-                        shutil.copy2(source, target)
-
-
-def own_kind(feature: Mapping[str, object]) -> object:
-    """LeRobot's dtype of a feature."""
-    return feature.get("dtype")
+        for source in sorted(self.root.rglob("*")):
+            inside = source.relative_to(self.root)
+            target = dataset / inside
+            if source.is_dir():
+                target.mkdir(parents=True, exist_ok=True)
+            elif inside.as_posix() not in _REWRITTEN and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.link(source, target)
+                except OSError:  # a file system without links
+                    shutil.copy2(source, target)
 
 
 def read_existing(root: Path) -> ExistingDataset:

@@ -10,6 +10,8 @@ import numpy as np
 
 from recorders.exporters.prepare import IMAGES
 from recorders.exporters.prepared import PreparedColumn, PreparedEpisode, PreparedVideo
+from recorders.exporters.rows import ACTION, STATE
+from teleop_app.core.errors import ExportError
 
 CODEBASE_VERSION = "v3.0"
 INFO = "meta/info.json"
@@ -108,8 +110,14 @@ def video_feature(video: PreparedVideo, fps: int) -> dict[str, object]:
     }
 
 
-def common_features(episodes: Sequence[PreparedEpisode]) -> tuple[dict[str, dict[str, object]], dict[str, str]]:
-    """Features that every episode holds in the same shape, and why others are left out."""
+def common_features(
+    episodes: Sequence[PreparedEpisode],
+) -> tuple[dict[str, dict[str, object]], dict[str, str]]:
+    """Features that every episode holds in the same shape, and why others are left out.
+
+    Raises:
+        ExportError: State or action are among those.
+    """
     first = episodes[0]
     left_out: dict[str, str] = {}
     for episode in episodes:
@@ -118,6 +126,13 @@ def common_features(episodes: Sequence[PreparedEpisode]) -> tuple[dict[str, dict
         for name, column in episode.columns.items():
             if first.columns.get(name, column) != column:
                 left_out.setdefault(name, f"its elements differ (episode {episode.uuid})")
+    for name in (STATE, ACTION):
+        if name in left_out:
+            raise ExportError(
+                f"The episodes have no common '{name}'",
+                why=left_out[name],
+                next_step="Select episodes that fit with --episodes",
+            )
     features = {
         name: column_feature(column) for name, column in first.columns.items() if name not in left_out
     }

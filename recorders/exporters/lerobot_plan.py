@@ -166,8 +166,8 @@ class _VideoFiles:
         found: list[str] = []
         if self._changes:
             found.append(
-                f"Camera '{self._camera}': {self._changes} more video files, because the encoder's parameters "
-                "change between episodes"
+                f"Camera '{self._camera}': {self._changes} more video files, because the encoder's "
+                "parameters change between episodes"
             )
         if self._inexact:
             found.append(

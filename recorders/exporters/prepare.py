@@ -85,7 +85,7 @@ def prepare_episode(
         columns={name: PreparedColumn(dtype=c.dtype, names=c.names) for name, c in columns.items()},
         absent=rows.absent,
         videos=tuple(videos),
-        stats={name: to_json(values) for name, values in stats.items()},  # type: ignore[misc]
+        stats={name: to_json(values) for name, values in stats.items()},
         origin=_origin(source, grid),
         trimmed=sum(camera.trimmed for camera in grid.cameras),
         state_error_max_s=rows.state_error_max_s,

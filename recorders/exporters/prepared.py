@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -97,7 +98,7 @@ class PreparedEpisode(BaseModel):
     columns: dict[str, PreparedColumn]
     absent: dict[str, str]
     videos: tuple[PreparedVideo, ...]
-    stats: dict[str, dict[str, list[object]]]
+    stats: dict[str, dict[str, list[Any]]]
     origin: dict[str, object]
     trimmed: int
     state_error_max_s: float

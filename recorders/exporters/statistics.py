@@ -7,7 +7,8 @@ follows it to the letter, also where quantiles of several episodes are averaged 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 STATISTICS = ("min", "max", "mean", "std", "count", *QUANTILES)
 
-Stats = dict[str, NDArray[np.generic]]
+Stats = dict[str, NDArray[Any]]
 """One feature: statistic name -> array, shape (n,); (3, 1, 1) for images; `count` has shape (1,)."""
 
 
@@ -122,11 +123,11 @@ def aggregate_features(episodes: Iterable[dict[str, Stats]]) -> dict[str, Stats]
     return {feature: aggregate(parts) for feature, parts in gathered.items()}
 
 
-def to_json(stats: Stats) -> dict[str, object]:
+def to_json(stats: Stats) -> dict[str, list[Any]]:
     """Lists for JSON and Parquet."""
     return {name: stats[name].tolist() for name in STATISTICS}
 
 
-def from_json(stats: dict[str, list[object]]) -> Stats:
+def from_json(stats: Mapping[str, list[Any]]) -> Stats:
     """Inverse of `to_json`."""
     return {name: np.asarray(value) for name, value in stats.items()}

@@ -1,11 +1,11 @@
 """Runs under the genuine lerobot's own Python: loads a dataset and tells what it saw.
 
-    python lerobot_probe.py read ROOT OUT.npz INDEX...   items at these indices, metadata as JSON on stdout
-    python lerobot_probe.py windows ROOT OUT.npz         delta_timestamps windows of every item, and a batch
-    python lerobot_probe.py stats ROOT                   lerobot's own statistics of each episode's columns
-    python lerobot_probe.py resume ROOT EPISODES         records more episodes with lerobot, then reads all
-    python lerobot_probe.py stream ROOT                  every item through StreamingLeRobotDataset
-    python lerobot_probe.py policy ROOT                  an ACT policy takes one training step
+python lerobot_probe.py read ROOT OUT.npz INDEX...   items at these indices, metadata as JSON on stdout
+python lerobot_probe.py windows ROOT OUT.npz         delta_timestamps windows of every item, and a batch
+python lerobot_probe.py stats ROOT                   lerobot's own statistics of each episode's columns
+python lerobot_probe.py resume ROOT EPISODES         records more episodes with lerobot, then reads all
+python lerobot_probe.py stream ROOT                  every item through StreamingLeRobotDataset
+python lerobot_probe.py policy ROOT                  an ACT policy takes one training step
 """
 
 import json
@@ -82,7 +82,7 @@ def stats(root):
     told = []
     for episode in dataset.meta.episodes:
         rows = range(episode["dataset_from_index"], episode["dataset_to_index"])
-        columns = dataset.hf_dataset.select(rows).with_format("numpy")
+        columns = dataset.hf_dataset.select(rows).with_format("arrow")[:].to_pydict()
         found = {}
         for key, feature in dataset.features.items():
             if feature["dtype"] in ("video", "string"):
@@ -131,26 +131,6 @@ def stream(root):
         worst = max(worst, float((item[key] - expected).abs().max()))
         seen += 1
     return {"seen": seen, "worst": worst}
-
-
-def policy(root):
-    from lerobot.configs.policies import PreTrainedConfig
-    from lerobot.datasets.factory import resolve_delta_timestamps
-    from lerobot.policies.act.configuration_act import ACTConfig
-    from lerobot.policies.factory import make_policy, make_pre_post_processors
-
-    meta = LeRobotDataset(NAME, root=root).meta
-    config: PreTrainedConfig = ACTConfig(
-        chunk_size=8, n_action_steps=8, dim_model=32, n_heads=2, dim_feedforward=32, n_encoder_layers=1,
-        latent_dim=4, n_vae_encoder_layers=1, pretrained_backbone_weights=None, device="cpu", push_to_hub=False,
-    )  # fmt: skip
-    dataset = LeRobotDataset(NAME, root=root, delta_timestamps=resolve_delta_timestamps(config, meta))
-    act = make_policy(config, ds_meta=meta)
-    before, _ = make_pre_post_processors(config, dataset_stats=meta.stats)
-    batch = before(next(iter(torch.utils.data.DataLoader(dataset, batch_size=2))))
-    loss, _ = act.forward(batch)
-    loss.backward()
-    return {"loss": float(loss)}
 
 
 if __name__ == "__main__":
