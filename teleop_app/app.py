@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from recorders.reader import EpisodeReader
+from sessions import TaskDefault
 from teleop_app.core.bus import Endpoints
 from teleop_app.core.config import StationConfig, load_station, station_text
 from teleop_app.core.errors import ConfigError, DeviceError, EpisodeError, TeleopError
@@ -89,10 +91,36 @@ def device_checks(data: DataDir) -> Iterator[Check]:
 
 
 def open_window(data: DataDir, station_file: Path | None) -> int:
-    """Open the window; the exit code."""
-    from ui.application import run_window
+    """Open the window; the exit code.
 
-    return run_window(data, station_file)
+    Raises:
+        TeleopError: The store, its station file or its catalog cannot be opened.
+    """
+    os.environ["MUJOCO_GL"] = "disable"  # the window draws by itself; two GL platforms in one process clash
+    from devices.sim.arms import ARMS
+    from devices.sim.model import load_model
+    from ui.application import WindowParts, run_window
+    from ui.pages.collect import SceneSource
+
+    data.create()
+    config, station_file = station_config(data, station_file)
+    scene = SceneSource(load_model(config.simulation.look), {arm.side: arm.tcp_site_name for arm in ARMS})
+    return run_window(WindowParts(data, config, station_file, scene, simulation_tasks()))
+
+
+def simulation_tasks() -> list[TaskDefault]:
+    """The tasks of the simulated cell, as a first run offers them."""
+    from devices.sim.tasks import TASKS
+
+    return [
+        TaskDefault(
+            name=task.name,
+            instruction=task.title,
+            target_count=50,
+            simulation_task=task.name,
+        )
+        for task in TASKS.values()
+    ]
 
 
 def replay_episode(path: Path, progress: Callable[[float], None] | None = None) -> ReplayResult:
@@ -179,7 +207,7 @@ def _build_control(context: ProcessContext) -> Runnable:
     ]
     followers = [SimFollower(context.rings, JOINT_NAMES, context.clock)]
     loop = build_control_loop(context.config, arms, build_spec("primitive"), followers, context.clock)
-    return ControlProcess(context, loop)
+    return ControlProcess(context, loop, followers)
 
 
 def _build_recorder(context: ProcessContext) -> Runnable:

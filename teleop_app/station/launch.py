@@ -31,6 +31,11 @@ class StationProcess:
             argv += ["--station", str(station_file)]
         self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
 
+    @property
+    def alive(self) -> bool:
+        """Whether the supervisor runs."""
+        return self._process.poll() is None
+
     def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> StationClient:
         """Block until every essential process runs; a client of the station.
 

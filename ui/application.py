@@ -1,0 +1,210 @@
+"""The window as a whole: pages, bridge and station put together."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PyQt6.QtCore import QObject, QTimer
+from PyQt6.QtWidgets import QApplication
+
+from sessions import Author, Catalog, TaskDefault, open_catalog
+from teleop_app.core.config import StationConfig
+from teleop_app.core.paths import DataDir
+from teleop_app.core.types import CameraSetup, RecorderState, RecorderStatus, StationStatus
+from teleop_app.station.client import StationClient
+from ui import theme
+from ui.actions import ActionRegistry, Scope
+from ui.bridge import StationBridge
+from ui.main_window import MainWindow, Page, open_settings
+from ui.pages.collect import CollectPage, SceneSource
+from ui.pages.home import HomePage
+from ui.sounds import SoundPlayer
+from ui.station_host import StationHost
+from ui.viewmodels.collect import CollectModel
+from ui.viewmodels.home import HomeModel
+from ui.widgets.status_cells import all_cells
+
+log = logging.getLogger(__name__)
+_STRIP_INTERVAL_MS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class WindowParts:
+    """What the composition root gives the window.
+
+    Attributes:
+        data: The store, made.
+        config: The station file.
+        station_file: Where it lies.
+        scene: What the 3-D view draws, None without a model.
+        tasks: Tasks offered on first run.
+    """
+
+    data: DataDir
+    config: StationConfig
+    station_file: Path
+    scene: SceneSource | None
+    tasks: Sequence[TaskDefault]
+
+
+class Application(QObject):
+    """Owns the models, the bridge and the window, and connects them.
+
+    Args:
+        app: The Qt application.
+        parts: See `WindowParts`.
+    """
+
+    def __init__(self, app: QApplication, parts: WindowParts) -> None:
+        super().__init__()
+        self._parts = parts
+        self.settings = open_settings(parts.data.root)
+        theme.apply(app, str(self.settings.value("theme", "dark")))
+        self.catalog: Catalog = open_catalog(parts.data.root, Author.person("window"))
+        self.catalog.seed_defaults(parts.tasks)
+        self.actions = ActionRegistry(self.settings)
+        self.client = StationClient(parts.data)
+        self.bridge = StationBridge(self.client)
+        self.host = StationHost(parts.data, parts.station_file, parts.config)
+        self.collect = CollectModel(self.bridge, parts.config, self.actions.key_label)
+        self.home = HomeModel(self.catalog, self.bridge, self.host, parts.config.simulation.task)
+        self.sounds = SoundPlayer(parts.config.inputs.sounds)
+        self._setups: dict[str, CameraSetup] = {}
+        self._station: StationStatus | None = None
+        self._recorder: RecorderStatus | None = None
+        self._fault = ""
+        self._session_since_s: float | None = None
+        self.window = MainWindow(self._pages(), self.actions, self.settings)
+        self.sounds.enabled = parts.config.inputs.sounds and self.window.sounds
+        self.window.top_bar.station.set_value(self.host.name)
+        self._connect()
+        self._strip = QTimer(self)
+        self._strip.setInterval(_STRIP_INTERVAL_MS)
+        self._strip.timeout.connect(self._refresh_strip)
+
+    def start(self) -> None:
+        """Show the window and link it; a store that was used before starts its station at once."""
+        self.bridge.start()
+        self._strip.start()
+        self._refresh_strip()
+        self.window.show()
+        if not self.home.first_run:
+            self.host.ensure()
+
+    def stop(self) -> None:
+        """Unlink, stop the station this window started, close the catalog."""
+        self._strip.stop()
+        self.bridge.stop()
+        self.host.stop()
+        self.client.close()
+        self.catalog.close()
+        self.sounds.stop()
+
+    def _pages(self) -> list[Page]:
+        return [
+            Page("Home", "home-outline", Scope.HOME, self._make_home),
+            Page("Collect", "record-circle-outline", Scope.COLLECT, self._make_collect),
+        ]
+
+    def _make_home(self) -> HomePage:
+        page = HomePage(self.home)
+        page.collectWanted.connect(lambda: self.window.show_titled("Collect"))
+        page.episodeChosen.connect(self._show_episode)
+        return page
+
+    def _make_collect(self) -> CollectPage:
+        page = CollectPage(self.bridge, self.collect, self.actions, self._parts.scene, self.settings)
+        page.sessionWanted.connect(lambda: self.window.show_titled("Home"))
+        return page
+
+    def _show_episode(self, uuid: str) -> None:
+        self.window.show_titled("Episodes")
+
+    def _connect(self) -> None:
+        bridge, window, collect, home = self.bridge, self.window, self.collect, self.home
+        bridge.ticksArrived.connect(collect.on_ticks)
+        bridge.forceArrived.connect(collect.on_force)
+        bridge.frameArrived.connect(lambda f: collect.on_frame(f.camera, f.seq, f.capture_ns))
+        bridge.taskChanged.connect(collect.on_task)
+        bridge.eventHappened.connect(collect.on_event)
+        for model in (collect, home):
+            bridge.linkChanged.connect(model.on_link)
+            bridge.recorderChanged.connect(model.on_recorder)
+        bridge.stationChanged.connect(home.on_station)
+        bridge.stationChanged.connect(self._on_station)
+        bridge.recorderChanged.connect(self._on_recorder)
+        bridge.cameraChanged.connect(self._on_camera)
+        bridge.failed.connect(window.show_error)
+        collect.refused.connect(window.show_error)
+        home.refused.connect(window.show_error)
+        self.host.failed.connect(home.on_start_failed)
+        collect.cue.connect(self.sounds.play)
+        collect.told.connect(lambda text, undo: window.toast(text, collect.undo if undo else None))
+        home.sessionOpened.connect(self._on_session)
+        window.estopRequested.connect(collect.estop)
+        window.estopResetRequested.connect(collect.reset_estop)
+        window.soundsToggled.connect(self._on_sounds)
+
+    def _on_session(self, operator: str, task: str) -> None:
+        self._session_since_s = time.monotonic()
+        self.window.top_bar.station.set_value(self.host.name)
+        self.window.top_bar.operator.set_value(operator)
+        self.window.top_bar.task.set_value(task)
+
+    def _on_station(self, status: StationStatus) -> None:
+        self._station = status
+        fault = status.faults[0] if status.faults else ""
+        if fault and fault != self._fault:
+            self.window.banner.show_sentence(fault)
+        elif self._fault and not fault and self.window.banner.sentence == self._fault:
+            self.window.banner.clear()
+        self._fault = fault
+
+    def _on_recorder(self, status: RecorderStatus) -> None:
+        self._recorder = status
+        self.window.set_recording(status.state is RecorderState.RECORDING)
+        self.window.set_estop(self.collect.view().estop)
+
+    def _on_camera(self, setup: CameraSetup) -> None:
+        self._setups[setup.name] = setup
+
+    def _on_sounds(self, on: bool) -> None:
+        self.sounds.enabled = on
+
+    def _refresh_strip(self) -> None:
+        since = self._session_since_s
+        self.window.top_bar.set_session_seconds(None if since is None else time.monotonic() - since)
+        cells = all_cells(
+            linked=self.bridge.linked,
+            station=self._station,
+            recorder=self._recorder,
+            control=self.bridge.control,
+            wanted_hz=self._parts.config.control.rate_hz,
+            meters=self.bridge.cameras,
+            setups=self._setups,
+        )
+        self.window.strip.set_cells(cells)
+
+
+def run_window(parts: WindowParts) -> int:
+    """Open the window and stay until it is closed; the exit code.
+
+    Raises:
+        TeleopError: The store or its catalog cannot be opened.
+    """
+    qt = QApplication(sys.argv[:1])
+    qt.setApplicationName("teleop-app")
+    application = Application(qt, parts)
+    signal.signal(signal.SIGINT, lambda *_: qt.quit())
+    signal.signal(signal.SIGTERM, lambda *_: qt.quit())
+    application.start()
+    try:
+        return qt.exec()
+    finally:
+        application.stop()
