@@ -11,11 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QFont, QFontDatabase, QIcon, QPalette
 from PyQt6.QtWidgets import QApplication, QStyleFactory
+
+_ASSETS = Path(__file__).parent / "assets"
 
 ThemeName = Literal["dark", "light"]
 
@@ -266,6 +269,7 @@ FOCUS_BLUE = {"dark": "#6CB2FF", "light": "#0B62C4"}
 
 def _style_sheet(t: Tokens) -> str:
     focus = FOCUS_BLUE[t.name]
+    chevron = (_ASSETS / f"chevron_{t.name}.svg").as_posix()
     hover = blend(t.text, t.raised, 0.08)
     pressed = blend(t.text, t.raised, 0.16)
     return f"""
@@ -300,6 +304,10 @@ QLineEdit, QComboBox, QAbstractSpinBox, QPlainTextEdit {{ background: {t.window}
   border: 1px solid {t.border}; border-radius: 4px; padding: 5px 8px;
   selection-background-color: {blend(focus, t.panel, 0.4)}; }}
 QComboBox::drop-down {{ border: none; width: 24px; }}
+QComboBox::down-arrow {{ image: url("{chevron}"); width: 12px; height: 12px; }}
+QComboBox QAbstractItemView {{ background: {t.raised}; border: 1px solid {t.border};
+  selection-background-color: {hover}; selection-color: {t.text}; outline: none; }}
+QComboBox QLineEdit {{ border: none; padding: 0; background: transparent; }}
 QProgressBar {{ background: {t.raised}; border: none; border-radius: 3px; max-height: 6px; min-height: 6px; }}
 QProgressBar::chunk {{ background: {t.good}; border-radius: 3px; }}
 QScrollArea {{ border: none; background: transparent; }}

@@ -30,7 +30,7 @@ from ui.viewmodels.home import HealthLevel, HomeModel, RecentLine, TaskLine
 from ui.widgets.labels import ElidedLabel, clock_text
 
 _REFRESH_MS = 1000
-_THUMB = QSize(72, 54)
+_THUMB = QSize(64, 48)
 _HEALTH = {
     HealthLevel.OK: ("check-circle-outline", Role.GOOD),
     HealthLevel.WAIT: ("clock-outline", Role.WARNING),
@@ -400,7 +400,7 @@ class EpisodeRowButton(QPushButton):
     def __init__(self, line: RecentLine, picture: bytes | None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("kind", "plain")
-        self.setFixedHeight(_THUMB.height() + theme.grid(1))
+        self.setFixedHeight(_THUMB.height() + 6)
         self.setStyleSheet("QPushButton { padding: 0; text-align: left; }")
         thumb = QLabel()
         thumb.setFixedSize(_THUMB)

@@ -16,7 +16,7 @@ from teleop_app.core.errors import StationError, TeleopError
 from teleop_app.core.types import ProcessState, RecorderStatus, StationStatus
 from ui.viewmodels.collect import CommandPort
 
-RECENT = 6
+RECENT = 5
 FIRST_STATION = "Simulated cell"
 _MAX_NAME = 80
 
