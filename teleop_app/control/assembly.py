@@ -14,8 +14,9 @@ from teleop_app.core.config import StationConfig
 from teleop_app.core.errors import ConfigError
 from teleop_app.mapping.ik import ArmChain, CellKinematics
 from teleop_app.mapping.ik_model import arms_only
+from teleop_app.safety.contract import CommandedFollower
 from teleop_app.safety.limits import ArmLimits, CellLimits
-from teleop_app.safety.supervisor import CommandedFollower, SafetySupervisor
+from teleop_app.safety.supervisor import SafetySupervisor
 
 
 @dataclass(frozen=True, slots=True)

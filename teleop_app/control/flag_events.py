@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from teleop_app.core.types import Event, SafetyFlag
-from teleop_app.safety.supervisor import Intervention
+from teleop_app.safety.outcome import Intervention
 
 _NOT_LIMITS = SafetyFlag.STALE_INPUT | SafetyFlag.DEADMAN | SafetyFlag.NON_FINITE | SafetyFlag.FOLLOWER_STALE
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.geometry import Array
-from teleop_app.safety.supervisor import ArmRequest, SafetySupervisor
+from teleop_app.safety.outcome import ArmRequest
+from teleop_app.safety.supervisor import SafetySupervisor
 
 SPEED_RAD_S = 1.0
 LIFT_SPEED_M_S = 0.25

@@ -21,7 +21,8 @@ from teleop_app.core.geometry import Array
 from teleop_app.core.types import Actor, ControlState, ControlTick, Event, InputSample, SafetyFlag
 from teleop_app.mapping.retarget import ArmGoal, ArmRetargeter
 from teleop_app.safety.input_guard import ArmGuard, SourceGuard
-from teleop_app.safety.supervisor import ArmRequest, Intervention, Outcome, SafetySupervisor
+from teleop_app.safety.outcome import ArmRequest, Intervention, Outcome
+from teleop_app.safety.supervisor import SafetySupervisor
 from teleop_app.safety.watchdog import Freshness
 
 logger = logging.getLogger(__name__)

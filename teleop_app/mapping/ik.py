@@ -49,15 +49,12 @@ class IkSolution:
         q: Joint positions [rad] of all arms, shape (joints,).
         position_error_m: Distance left to each arm's target, shape (arms,); 0 for arms without one.
         rotation_error_rad: Angle left, shape (arms,).
-        conditioning: Smallest singular value of each arm's Jacobian (angles weighted 0.1 m/rad): near 0
-            the arm loses a direction. 1 for arms without a target.
         solved: The optimisation found a solution; if not, `q` is the start.
     """
 
     q: Array
     position_error_m: Array
     rotation_error_rad: Array
-    conditioning: Array
     solved: bool
 
 
@@ -100,6 +97,9 @@ class CellKinematics:
         self._probe = mujoco.MjData(model)
         self._sites = [int(model.site(arm.tcp_site).id) for arm in arms]
         ends = np.cumsum([len(arm.joint_names) for arm in arms])
+        self._mine = [
+            slice(end - len(arm.joint_names), end) for arm, end in zip(arms, ends.tolist(), strict=True)
+        ]
         self._dofs = [
             self._qpos_at[end - len(arm.joint_names) : end] for arm, end in zip(arms, ends, strict=True)
         ]
@@ -148,10 +148,10 @@ class CellKinematics:
             targets: `world_T_tcp`, shape (7,), by arm; None leaves the arm where it is.
         """
         arms = len(self._frames)
-        position, rotation, conditioning = np.zeros(arms), np.zeros(arms), np.ones(arms)
+        position, rotation = np.zeros(arms), np.zeros(arms)
         active = [index for index, target in enumerate(targets) if target is not None]
         if not active:
-            return IkSolution(q.copy(), position, rotation, conditioning, solved=True)
+            return IkSolution(q.copy(), position, rotation, solved=True)
         start = np.empty_like(q)
         start[self._qpos_at] = q
         # A start outside the limits (a robot switched on there) would leave the programme without solution.
@@ -167,23 +167,18 @@ class CellKinematics:
         except mink.NoSolutionFound:
             velocity = np.full(self._model.nv, np.nan)
         if not np.isfinite(velocity).all():
-            return IkSolution(q.copy(), position, rotation, conditioning, solved=False)
+            return IkSolution(q.copy(), position, rotation, solved=False)
         moved = q.copy()
         step = velocity * self._period_s
         for index in active:
             dofs = self._dofs[index]
-            mine = np.isin(self._qpos_at, dofs)
-            moved[mine] = start[dofs] + step[dofs]
+            moved[self._mine[index]] = start[dofs] + step[dofs]
         configuration.update(self._in_model_order(moved))
         for index in active:
             error = self._frames[index].compute_error(configuration)
             position[index] = float(np.linalg.norm(error[:3]))
             rotation[index] = float(np.linalg.norm(error[3:]))
-            jacobian = configuration.get_frame_jacobian(self._frames[index].frame_name, "site")
-            weighted = jacobian[:, self._dofs[index]].copy()
-            weighted[3:] *= 0.1
-            conditioning[index] = float(np.linalg.svd(weighted, compute_uv=False)[-1])
-        return IkSolution(moved, position, rotation, conditioning, solved=True)
+        return IkSolution(moved, position, rotation, solved=True)
 
     def _in_model_order(self, q: Array) -> Array:
         out = np.empty_like(q)

@@ -4,6 +4,9 @@ Every tick plans anew from the last sent state. A step is taken only if the arm 
 within its limits after it; otherwise that arm brakes. Braking from an accepted state ends where it was
 found to end before, so the limits hold for ever, whatever is asked.
 
+The target counts as standing still. Giving ruckig the target's velocity as well, or aiming ahead of it by
+its own braking distance, took 30-45 ms off the lag but overshot a 0.2 m reach by 30-60 mm instead of 9.
+
 Berscheid and Kroeger, "Jerk-limited Real-time Trajectory Generation with Arbitrary Target States", RSS 2021.
 """
 
@@ -25,7 +28,6 @@ _POSITION = ruckig.ControlInterface.Position
 _VELOCITY = ruckig.ControlInterface.Velocity
 _GOOD = (ruckig.Result.Working, ruckig.Result.Finished)
 _REST_TOLERANCE_RAD = 1e-9
-_FEED_FORWARD = 0.95
 _ATTEMPTS = 3
 
 STILL_RAD_S = 1e-6
@@ -74,7 +76,7 @@ class JerkLimiter:
         self._input.synchronization = ruckig.Synchronization.No
         self._input.max_acceleration = acceleration
         self._input.max_jerk = jerk
-        self._all = np.ones(n, dtype=bool)
+        self._none = np.zeros(n, dtype=bool)
         self.reset(np.zeros(n))
 
     @property
@@ -95,7 +97,6 @@ class JerkLimiter:
     def step(
         self,
         target: Array,
-        target_velocity: Array,
         moving: Mask,
         refused: Callable[[Array], Mask],
         speed: Array | None = None,
@@ -104,7 +105,6 @@ class JerkLimiter:
 
         Args:
             target: Positions asked [rad], shape (n,), finite; beyond the limits they are clipped.
-            target_velocity: Velocity of the target itself [rad/s].
             moving: Joints that go to their target; the others come to rest.
             refused: Given where the joints would come to rest after this step, shape (n,), tells which
                 must brake instead (workspace).
@@ -115,62 +115,44 @@ class JerkLimiter:
         """
         limit = self._velocity if speed is None else np.minimum(speed, self._velocity)
         goal = np.clip(target, self._lower, self._upper)
-        # A joint that stands outside its limits (switched on there) may come back, never go farther.
-        pace = np.clip(target_velocity, -_FEED_FORWARD * limit, _FEED_FORWARD * limit)
-        pace[(target != goal)] = 0.0
-        candidate = self._advance(goal, pace, moving, limit)
+        candidate = self._advance(goal, moving, limit)
         braking = np.zeros_like(moving)
         for _ in range(_ATTEMPTS):
             bad = moving & ~braking & (self._outside(candidate.rest) | refused(candidate.rest))
             if not bad.any():
                 break
             braking |= bad
-            candidate = self._advance(goal, pace, moving & ~braking, limit)
+            candidate = self._advance(goal, moving & ~braking, limit)
         else:
             braking = moving.copy()
-            candidate = self._advance(goal, pace, ~self._all, limit)
+            candidate = self._advance(goal, self._none, limit)
         self._state = candidate
         return candidate, braking
 
     def _outside(self, rest: Array) -> Mask:
+        """Joints that would end beyond a limit, and farther than now (one switched on there may return)."""
         now = self._state.rest
         below = (rest < self._lower - _REST_TOLERANCE_RAD) & (rest < now)
         return below | ((rest > self._upper + _REST_TOLERANCE_RAD) & (rest > now))
 
-    def _advance(self, goal: Array, pace: Array, moving: Mask, limit: Array) -> JointState:
-        state = self._state
-        after = self._plan(state.position, state.velocity, state.acceleration, goal, pace, moving, limit)
-        if after is None:
-            after = self._plan(
-                state.position, state.velocity, state.acceleration, goal, pace, ~self._all, limit
-            )
-        if after is None:
-            after = self._ramp_down()
-        position, velocity, acceleration = after
-        rest = self._rest(position, velocity, acceleration)
-        return JointState(position, velocity, acceleration, rest)
+    def _advance(self, goal: Array, moving: Mask, limit: Array) -> JointState:
+        after = self._plan(goal, moving, limit) or self._plan(goal, self._none, limit) or self._ramp_down()
+        return JointState(*after, self._rest(*after))
 
-    def _plan(
-        self,
-        position: Array,
-        velocity: Array,
-        acceleration: Array,
-        goal: Array,
-        pace: Array,
-        moving: Mask,
-        limit: Array,
-    ) -> tuple[Array, Array, Array] | None:
-        if not self._calculate(position, velocity, acceleration, goal, pace, moving, limit):
+    def _plan(self, goal: Array, moving: Mask, limit: Array) -> tuple[Array, Array, Array] | None:
+        """Position, velocity and acceleration after one tick; None when nothing could be planned."""
+        now = self._state
+        if not self._calculate(now.position, now.velocity, now.acceleration, goal, moving, limit):
             return None
         after = self._trajectory.at_time(self._period_s)
-        p, v, a = (np.array(part) for part in after[:3])
-        return (p, v, a) if np.isfinite(p).all() and np.isfinite(v).all() and np.isfinite(a).all() else None
+        position, velocity, acceleration = (np.array(part) for part in after[:3])
+        finite = np.isfinite(position).all() and np.isfinite(velocity).all()
+        return (position, velocity, acceleration) if finite and np.isfinite(acceleration).all() else None
 
     def _rest(self, position: Array, velocity: Array, acceleration: Array) -> Array:
         if not (velocity.any() or acceleration.any()):
             return position
-        zero = np.zeros_like(position)
-        if not self._calculate(position, velocity, acceleration, position, zero, ~self._all, self._velocity):
+        if not self._calculate(position, velocity, acceleration, position, self._none, self._velocity):
             return position
         return np.array(self._trajectory.at_time(self._trajectory.duration)[0])
 
@@ -180,7 +162,6 @@ class JerkLimiter:
         velocity: Array,
         acceleration: Array,
         goal: Array,
-        pace: Array,
         moving: Mask,
         limit: Array,
     ) -> bool:
@@ -189,7 +170,6 @@ class JerkLimiter:
         plan.current_position, plan.current_velocity = position, velocity
         plan.current_acceleration = acceleration
         plan.target_position = goal
-        plan.target_velocity = np.where(moving, pace, 0.0)
         plan.per_dof_control_interface = [_POSITION if move else _VELOCITY for move in moving]
         try:
             return self._ruckig.calculate(plan, self._trajectory) in _GOOD
