@@ -72,7 +72,7 @@ def draw_barcode(image: Image, time_us: int) -> None:
     layout = _layout(image.shape[0], image.shape[1])
     word = time_us % WRAP_US
     code = (_SYNC << 40) | (word << 8) | _crc8(word)
-    # 44 bits behind 4 idle ones, then the frame's white.
+    # 44 bits behind 4 idle ones; the shade after the last cell is the frame's.
     bits = np.unpackbits(np.frombuffer(code.to_bytes(6, "big"), dtype=np.uint8))
     shades = np.full(_CELLS + 1, _WHITE, dtype=np.uint8)
     shades[:_CELLS][bits[4:] == 0] = _BLACK
