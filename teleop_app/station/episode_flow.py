@@ -149,9 +149,9 @@ class EpisodeFlow:
         """Take back the last verdict.
 
         Raises:
-            StationError: An episode is being recorded.
+            StationError: An episode is being recorded, or has no verdict yet.
         """
-        self._allow("Undo is not possible now", RecorderState.IDLE, RecorderState.REVIEW, RecorderState.FAULT)
+        self._allow("Undo is not possible now", RecorderState.IDLE, RecorderState.FAULT)
         return (Step.UNDO,)
 
     def next(self) -> Steps:
@@ -190,8 +190,9 @@ class EpisodeFlow:
         self._enter(RecorderState.REVIEW)
 
     def judged(self) -> None:
-        """A verdict was given."""
-        self._enter(RecorderState.IDLE)
+        """A verdict was given; whatever was begun meanwhile goes on."""
+        if self._state is RecorderState.REVIEW:
+            self._enter(RecorderState.IDLE)
 
     def reopened(self) -> None:
         """A verdict was taken back: the episode waits again, with a new countdown."""

@@ -1,0 +1,90 @@
+"""What is written at the start of an episode: who, what, where, and the station as it was."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import teleop_app
+from recorders.schema import CameraHeader, EpisodeHeader
+from recorders.writer import Attachment
+from teleop_app.core.clock import ClockAnchor
+from teleop_app.core.config import StationConfig, station_text
+from teleop_app.core.types import CameraSetup
+from teleop_app.station.recorder_catalog import OpenSession
+from teleop_app.station.scene_preparation import Scene
+
+logger = logging.getLogger(__name__)
+_JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate", "gripper")
+
+
+def episode_header(
+    uuid: str,
+    config: StationConfig,
+    session: OpenSession,
+    scene: Scene,
+    cameras: Mapping[str, CameraSetup],
+    force_sensors: tuple[str, ...],
+) -> EpisodeHeader:
+    """Header of an episode that starts now.
+
+    Args:
+        uuid: Of the episode.
+        config: The station.
+        session: The sitting.
+        scene: As it stands, with the instruction to be shown.
+        cameras: What each camera delivers; configured ones that are not there are left out.
+        force_sensors: Names of the force sensors.
+    """
+    anchor = ClockAnchor.now()
+    arms = tuple(arm.name for arm in config.arms)
+    return EpisodeHeader(
+        uuid=uuid,
+        started_utc_ns=anchor.utc_ns,
+        anchor_monotonic_ns=anchor.monotonic_ns,
+        anchor_utc_ns=anchor.utc_ns,
+        station=config.station.name,
+        embodiment=config.station.embodiment,
+        operator=session.operator,
+        session=session.id,
+        task=session.task,
+        instruction=scene.instruction,
+        paraphrases=scene.paraphrases or session.paraphrases,
+        seed=scene.seed,
+        robot_type="viperx_bimanual" if len(arms) == 2 else "viperx",
+        arms=arms,
+        joint_names=tuple(f"{arm}/{joint}" for arm in arms for joint in _JOINTS),
+        control_rate_hz=config.control.rate_hz,
+        cameras=tuple(
+            _camera_header(cameras[section.name]) for section in config.cameras if section.name in cameras
+        ),
+        force_sensors=force_sensors,
+        software=teleop_app.__version__,
+    )
+
+
+def _camera_header(setup: CameraSetup) -> CameraHeader:
+    return CameraHeader(
+        name=setup.name,
+        width=setup.width,
+        height=setup.height,
+        fps=setup.fps,
+        codec="h264",
+        encoder=setup.encoder,
+        intrinsics=tuple(float(value) for value in setup.intrinsics.reshape(-1)),
+        parent=setup.parent,
+        parent_T_camera=tuple(float(value) for value in setup.parent_T_camera.reshape(-1)),
+    )
+
+
+def episode_attachments(config: StationConfig) -> tuple[Attachment, ...]:
+    """The station file, and the robot's model where the station names one of its own."""
+    found = [Attachment("station.toml", "application/toml", station_text(config).encode())]
+    model = config.simulation.model
+    if model:
+        try:
+            found.append(Attachment(Path(model).name, "application/xml", Path(model).read_bytes()))
+        except OSError as error:
+            logger.warning("the model %s is not attached: %s", model, error)
+    return tuple(found)

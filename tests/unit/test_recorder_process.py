@@ -1,0 +1,372 @@
+"""The recorder process against hand-published messages of the other processes, on real sockets."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recorders.reader import EpisodeReader
+from recorders.synthetic import synthetic_header, synthetic_image, synthetic_tick
+from recorders.video import H264Encoder, is_keyframe
+from sessions.repository import open_catalog
+from sessions.rows import Author
+from sessions.states import EpisodeState, Outcome
+from teleop_app.core.bus import CommandClient, CommandServer, Endpoints, Publisher, Subscriber
+from teleop_app.core.config import CameraSection, RecordingSection, StationConfig
+from teleop_app.core.errors import StationError, StorageError, TeleopError
+from teleop_app.core.paths import DataDir
+from teleop_app.core.types import (
+    CameraSetup,
+    ControlTick,
+    Event,
+    RecorderState,
+    RecorderStatus,
+    TaskStatus,
+    VideoPacket,
+    WorldState,
+)
+from teleop_app.station.process import ProcessContext
+from teleop_app.station.recorder import RecorderProcess
+
+CAMERAS = ("overhead", "left_wrist")
+FPS = 30
+
+
+class FakeStation:
+    """Control, simulation and cameras as seen from the recorder, stepped by hand in one thread."""
+
+    def __init__(self, data: DataDir, run_dir: Path, **recording: Any) -> None:
+        self.config = StationConfig(
+            cameras=[CameraSection(name=name) for name in CAMERAS],
+            recording=RecordingSection(**{"autosave_s": 60.0, "headroom_mb": 10, **recording}),
+        )
+        self.endpoints = Endpoints(run_dir)
+        self.data = data
+        self.context = ProcessContext("recorder", self.config, data, self.endpoints, run_dir)
+        self.publishers = {
+            name: Publisher(self.endpoints.publish(name)) for name in ("control", "simulation", "cameras")
+        }
+        self.homes = 0
+        self.resets: list[dict[str, Any]] = []
+        self.keyframes = 0
+        self.servers = [
+            CommandServer(self.endpoints.command("control"), {"home": self._home}),
+            CommandServer(self.endpoints.command("simulation"), {"reset": self._reset, "tasks": self._tasks}),
+            CommandServer(self.endpoints.command("cameras"), {"keyframe": self._keyframe}),
+        ]
+        self.status: RecorderStatus | None = None
+        self.events: list[Event] = []
+        self.header = synthetic_header(CAMERAS, 64, 48, FPS)
+        self.success = False
+        self.seed = 0
+        self.frame = 0
+        self.tick = 0
+        self.live = {"control", "cameras"}
+        self._encoders = {name: H264Encoder(64, 48, FPS, keyframe_frames=10) for name in CAMERAS}
+        self._force_keyframe = dict.fromkeys(CAMERAS, False)
+        self.recorder = RecorderProcess(self.context)
+        self.recorder.open()
+        self.feed = Subscriber([self.endpoints.publish("recorder")])
+        self.client = CommandClient(self.endpoints.command("recorder"), "recorder")
+        self.settle(lambda: len(self.recorder._cameras) == 2)
+
+    def _home(self) -> None:
+        self.homes += 1
+        self._event("control", "control.homed")
+
+    def _reset(self, task: str | None, seed: int | None) -> dict[str, Any]:
+        self.resets.append({"task": task, "seed": seed})
+        self.seed, self.success = seed or 0, False
+        return {
+            "scene": 1,
+            "task": task or "",
+            "seed": self.seed,
+            "instruction": "Stack",
+            "paraphrases": ["Pile"],
+        }
+
+    def _tasks(self) -> dict[str, Any]:
+        return {"tasks": [{"name": "stack", "instruction": "Stack the cubes", "paraphrases": []}]}
+
+    def _keyframe(self) -> dict[str, Any]:
+        self.keyframes += 1
+        self._force_keyframe = dict.fromkeys(CAMERAS, True)
+        return {"seq": {}}
+
+    def _event(self, origin: str, kind: str, **fields: object) -> None:
+        now_ns = time.monotonic_ns()
+        self.publishers[origin].send("event", Event(kind, now_ns, origin, "", fields))
+
+    def button(self, name: str) -> None:
+        self._event("control", "input.button", button=name, source="keyboard")
+
+    def pump(self, instants: int = 1) -> None:
+        """One camera instant: 7 ticks, a world, two frames; and one turn of the recorder."""
+        for _ in range(instants):
+            now_ns = time.monotonic_ns()
+            if "control" in self.live:
+                for _ in range(7):
+                    tick = synthetic_tick(self.header, self.tick, now_ns - 35_000_000 - self.tick * 5_000_000)
+                    self.publishers["control"].send("tick", _at(tick, time.monotonic_ns()))
+                    self.tick += 1
+            world = WorldState(self.frame, now_ns, self.frame / FPS, np.arange(5.0))
+            self.publishers["simulation"].send("world", world)
+            task = TaskStatus("stack", self.seed, 1, "Stack", self.success, False, now_ns)
+            self.publishers["simulation"].send("task", task)
+            if "cameras" in self.live:
+                for number, name in enumerate(CAMERAS):
+                    self._send_frame(number, name, now_ns)
+            self.frame += 1
+            for server in self.servers:
+                server.serve()
+            self.recorder.turn()
+            self._listen()
+
+    def _send_frame(self, number: int, name: str, now_ns: int) -> None:
+        image = synthetic_image(number, self.frame, 64, 48)
+        payload = self._encoders[name].encode(image, self._force_keyframe[name])
+        self._force_keyframe[name] = False
+        packet = VideoPacket(name, self.frame, now_ns, now_ns + 1000, is_keyframe(payload), 64, 48, payload)
+        self.publishers["cameras"].send("camera", self.setup(name))
+        self.publishers["cameras"].send(f"video/{name}", packet)
+
+    def setup(self, name: str) -> CameraSetup:
+        return CameraSetup(name, 64, 48, FPS, "libx264", "", np.eye(3).reshape(-1), "world", np.zeros(7))
+
+    def _listen(self) -> None:
+        for _, value in self.feed.drain():
+            if isinstance(value, RecorderStatus):
+                self.status = value
+            elif isinstance(value, Event):
+                self.events.append(value)
+
+    def settle(self, done: Callable[[], bool], timeout_s: float = 20.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not done():
+            assert time.monotonic() < deadline, "the recorder did not get there"
+            self.pump()
+
+    def call(self, command: str, **args: Any) -> dict[str, Any]:
+        """Call a command while this thread plays all other processes."""
+        answer: list[Any] = []
+
+        def run() -> None:
+            try:
+                answer.append(self.client.call(command, timeout_s=20.0, **args))
+            except TeleopError as error:
+                answer.append(error)
+
+        thread = threading.Thread(target=run)
+        # handlers that wait for other processes pump the recorder themselves: serve those from a thread
+        ending = threading.Event()
+
+        def serve() -> None:
+            while not ending.wait(0.002):
+                for server in self.servers:
+                    server.serve()
+
+        server = threading.Thread(target=serve)
+        thread.start()
+        server.start()
+        while thread.is_alive():
+            self.recorder.turn()
+        ending.set()
+        server.join()
+        thread.join()
+        self._listen()
+        if isinstance(answer[0], TeleopError):
+            raise answer[0]
+        return answer[0]
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+    def close(self) -> None:
+        self.recorder.close()
+        self.client.close()
+        self.feed.close()
+        for item in (*self.servers, *self.publishers.values()):
+            item.close()
+
+
+def _at(tick: ControlTick, now_ns: int) -> ControlTick:
+    return replace(tick, tick_ns=now_ns, due_ns=now_ns - 1000, sent_ns=now_ns + 500, measured_ns=now_ns - 500)
+
+
+@pytest.fixture
+def run_dir() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="tl-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def station(tmp_path: Path, run_dir: Path) -> Iterator[FakeStation]:
+    fake = FakeStation(DataDir(tmp_path / "data"), run_dir)
+    yield fake
+    fake.close()
+
+
+def opened(station: FakeStation) -> None:
+    station.call("open_session", operator="Ada", task="stack")
+
+
+def test_an_episode_from_session_to_saved_row(station: FakeStation) -> None:
+    opened(station)
+    assert station.call("prepare", seed=4) == {"seed": 4, "instruction": "Stack"}
+    assert station.homes == 1
+    assert station.resets == [{"task": "stack", "seed": 4}]
+    station.pump(2)
+    uuid = station.call("record")["episode"]
+    station.settle(lambda: station.status is not None and min(station.status.frames.values(), default=0) > 20)
+    assert station.keyframes == 1
+    station.success = True
+    station.pump(3)
+    done = station.call("stop")
+    assert done["episode"] == uuid
+    assert Path(done["path"]) == station.data.episodes / f"{uuid}.mcap"
+    with open_catalog(station.data.root, Author.process("test")) as catalog:
+        row = catalog.episode(uuid)
+        assert row is not None
+        assert (row.state, row.outcome, row.seed) == (EpisodeState.PENDING, Outcome.SUCCESS, 4)
+        assert (row.operator, row.task, row.instruction) == ("Ada", "stack", "Stack")
+        picture = catalog.thumbnail(uuid)
+        assert picture is not None
+        assert picture.image[:2] == b"\xff\xd8"
+        station.call("save")
+        saved = catalog.episode(uuid)
+        assert saved is not None
+        assert saved.state is EpisodeState.SAVED
+    with EpisodeReader(Path(done["path"])) as reader:
+        first, second = (reader.video(name) for name in CAMERAS)
+        assert first.keyframe[0]
+        assert first.seq[0] == second.seq[0]
+        assert abs(len(first.seq) - len(second.seq)) <= 1
+        assert len(reader.joints("measured").capture_ns) > 100
+        assert reader.attachments["station.toml"].startswith(b"[station]")
+        assert reader.header.paraphrases == ("Pile",)
+    assert {"recorder.started", "recorder.stopped", "recorder.saved"} <= set(station.kinds())
+
+
+def test_buttons_drive_the_flow_and_redo_records_the_same_scene(station: FakeStation) -> None:
+    opened(station)
+    station.button("record")
+    station.settle(lambda: station.status is not None and station.status.state is RecorderState.RECORDING)
+    station.pump(5)
+    station.button("record")
+    station.settle(lambda: station.status is not None and station.status.state is RecorderState.REVIEW)
+    first = station.status.episode if station.status else ""
+    station.button("redo")
+    station.settle(
+        lambda: (
+            station.status is not None
+            and station.status.state is RecorderState.RECORDING
+            and station.status.episode != first
+        )
+    )
+    assert station.resets[-1]["seed"] == station.seed
+    station.button("discard")
+    station.settle(
+        lambda: "recorder.stopped" in station.kinds()[-3:] or station.kinds().count("recorder.discarded") == 2
+    )
+    station.button("undo")
+    station.settle(lambda: "recorder.restored" in station.kinds())
+    station.settle(lambda: station.status is not None and station.status.state is RecorderState.REVIEW)
+
+
+def test_requests_that_do_not_fit_are_refused_with_sentences(station: FakeStation) -> None:
+    with pytest.raises(StationError, match="no session is open"):
+        station.call("record")
+    opened(station)
+    with pytest.raises(StationError, match="There is nothing to save: nothing is being recorded"):
+        station.call("save")
+    station.call("record")
+    with pytest.raises(StationError, match="an episode is being recorded"):
+        station.call("record")
+    with pytest.raises(StationError, match="Stop it first"):
+        station.call("close_session")
+
+
+def test_cameras_that_die_leave_a_gap_and_a_kept_episode(station: FakeStation) -> None:
+    opened(station)
+    station.call("record")
+    station.settle(lambda: station.status is not None and min(station.status.frames.values(), default=0) > 5)
+    station.live.discard("cameras")
+    station.settle(lambda: "recorder.gap" in station.kinds())
+    done = station.call("stop")
+    assert min(done["lost"].values()) > 5
+    with EpisodeReader(Path(done["path"])) as reader:
+        assert reader.footer is not None
+        assert any("Nothing came from camera overhead" in text for text in reader.footer.lost_reasons)
+        assert any(event.kind == "recorder.gap" for event in reader.events())
+
+
+def test_too_little_space_is_said_before_the_start(station: FakeStation) -> None:
+    station.config.recording.headroom_mb = 1_000_000
+    opened(station)
+    free = shutil.disk_usage(station.data.root).free
+    if free > 1_000_000 << 20:
+        pytest.skip("this disk is too large to be too small")
+    with pytest.raises(StorageError, match="MB are wanted"):
+        station.call("record")
+
+
+def test_a_station_that_stops_keeps_the_open_episode(station: FakeStation) -> None:
+    opened(station)
+    uuid = station.call("record")["episode"]
+    station.settle(lambda: station.status is not None and min(station.status.frames.values(), default=0) > 5)
+    station.recorder.close()
+    with open_catalog(station.data.root, Author.process("test")) as catalog:
+        row = catalog.episode(uuid)
+    assert row is not None
+    assert "The station was stopped during the recording." in row.recovery_loss
+
+
+def test_a_full_disk_closes_the_episode_as_truncated(
+    station: FakeStation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(station)
+    uuid = station.call("record")["episode"]
+    station.settle(lambda: station.status is not None and min(station.status.frames.values(), default=0) > 5)
+    usage = shutil.disk_usage(station.data.root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    station.settle(lambda: station.status is not None and station.status.state is RecorderState.FAULT)
+    assert station.status is not None
+    assert "16 MB are free" in station.status.text
+    assert "kept" in station.status.text
+    with EpisodeReader(station.data.episodes / f"{uuid}.mcap") as reader:
+        assert reader.footer is not None
+        assert reader.footer.truncated
+    monkeypatch.undo()
+    station.call("record")
+
+
+def test_a_crash_is_recovered_at_the_next_start(tmp_path: Path, run_dir: Path) -> None:
+    station = FakeStation(DataDir(tmp_path / "data"), run_dir)
+    opened(station)
+    uuid = station.call("record")["episode"]
+    station.settle(lambda: station.status is not None and min(station.status.frames.values(), default=0) > 20)
+    recording = station.recorder._recording
+    assert recording is not None
+    recording.writer.abandon()  # what SIGKILL leaves: the file as it is on the disk
+    station.recorder._recording = None
+    station.close()
+    again = FakeStation(station.data, run_dir)
+    try:
+        again.settle(lambda: again.status is not None and "was recovered" in again.status.text)
+        with open_catalog(again.data.root, Author.process("test")) as catalog:
+            row = catalog.episode(uuid)
+        assert row is not None
+        assert row.recovered
+        assert "cut off by a crash" in row.recovery_loss
+    finally:
+        again.close()
