@@ -183,7 +183,7 @@ def _build_cameras(context: ProcessContext) -> Runnable:
 
     makers: dict[str, Callable[[], FrameSource]] = {
         "sim": lambda: SimFrameSource(context.config.simulation.look, context.rings),
-        "synthetic": lambda: SyntheticFrameSource(context.clock),
+        "synthetic": lambda: SyntheticFrameSource(),
     }
     wanted = {camera.driver for camera in context.config.cameras}
     if unknown := wanted - makers.keys():

@@ -1,18 +1,20 @@
-"""The cameras of the simulated cell: each instant drawn from the newest physics state."""
+"""The cameras of the simulated cell: each instant drawn from the physics state of that moment."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import mujoco
+import numpy as np
 
 from devices.cameras.source import CameraFormat, Image
 from devices.sim.barcode import draw_barcode
-from devices.sim.link import WORLD_RING, VectorReader
+from devices.sim.link import WORLD_RING
 from devices.sim.model import Look, load_model
 from devices.sim.render_probe import probe
 from devices.sim.renderer import CellRenderer, camera_mount, intrinsics
 from teleop_app.core.errors import DeviceError
+from teleop_app.core.ring import RingReader
 from teleop_app.core.types import Array
 
 
@@ -28,7 +30,7 @@ class SimFrameSource:
         self._look: Look = look
         self._rings = rings
         self._model: mujoco.MjModel | None = None
-        self._world: VectorReader | None = None
+        self._world: RingReader | None = None
         self._renderers: dict[tuple[int, int], CellRenderer] = {}
         self._formats: dict[str, CameraFormat] = {}
         self._posed: set[tuple[int, int]] = set()
@@ -58,7 +60,9 @@ class SimFrameSource:
             key = (size.width, size.height)
             if key not in self._renderers:
                 self._renderers[key] = CellRenderer(model, *key)
-        self._world = VectorReader(self._rings, WORLD_RING)
+            # The first frame of a renderer compiles shaders: slow, and better now than on the grid.
+            self._renderers[key].render(model.qpos0, camera)
+        self._world = RingReader(self._rings / WORLD_RING)
 
     def intrinsics(self, camera: str) -> Array:
         """Camera matrix K [px], shape (3, 3)."""
@@ -69,12 +73,12 @@ class SimFrameSource:
         """The body that carries the camera, and its pose there in OpenCV axes."""
         return camera_mount(self._opened(), camera)
 
-    def latch(self) -> bool:
-        """Take the newest physics state; False when there is no new one."""
-        found = None if self._world is None else self._world.next_new()
-        if found is None:
+    def latch(self, due_ns: int) -> bool:
+        """Take the physics state nearest to `due_ns`; False when it is the one of the last time."""
+        record = None if self._world is None else self._world.nearest(due_ns)
+        if record is None or record.stamp_ns == self._capture_ns:
             return False
-        self._vector, record = found
+        self._vector = np.frombuffer(record.payload, "<f8")
         self._capture_ns = record.stamp_ns
         self._posed.clear()
         return True

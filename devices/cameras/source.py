@@ -64,8 +64,11 @@ class FrameSource(Protocol):
         """The frame that carries the camera, and its pose there, shape (7,), in OpenCV axes."""
         ...
 
-    def latch(self) -> bool:
-        """Fix the present instant. False when the scene did not change since the last time."""
+    def latch(self, due_ns: int) -> bool:
+        """Fix the instant `due_ns`, which may lie some frames back, or the nearest one that is known.
+
+        False when the scene did not change since the last time.
+        """
         ...
 
     def grab(self, camera: str, out: Image) -> int:

@@ -6,7 +6,6 @@ import numpy as np
 
 from devices.cameras.source import CameraFormat, Image
 from devices.sim.barcode import draw_barcode
-from teleop_app.core.clock import Clock
 from teleop_app.core.errors import DeviceError
 from teleop_app.core.types import Array
 
@@ -15,14 +14,9 @@ _FOVY_RAD = np.deg2rad(60.0)
 
 
 class SyntheticFrameSource:
-    """Plays a short pre-drawn loop, with the host time in microseconds as a barcode in a corner.
+    """Plays a short pre-drawn loop, with the host time in microseconds as a barcode in a corner."""
 
-    Args:
-        clock: The station's clock.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._formats: dict[str, CameraFormat] = {}
         self._loops: dict[tuple[int, int], Image] = {}
         self._capture_ns = 0
@@ -52,9 +46,9 @@ class SyntheticFrameSource:
         self._format(camera)
         return "world", np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
 
-    def latch(self) -> bool:
-        """Every instant is new."""
-        self._capture_ns = self._clock.now_ns()
+    def latch(self, due_ns: int) -> bool:
+        """Every instant is new, and known exactly."""
+        self._capture_ns = due_ns
         self._instant += 1
         return True
 

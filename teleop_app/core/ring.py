@@ -103,11 +103,42 @@ class RingReader:
         """The newest whole record if it was not returned before, else None."""
         return self._read(only_new=True)
 
+    def nearest(self, stamp_ns: int) -> RingRecord | None:
+        """The whole record whose stamp is nearest to a time, of those the ring still holds.
+
+        Stamps must rise from record to record. None before the first.
+        """
+        for _ in range(4):
+            ring = self._attach()
+            if ring is None:
+                return None
+            written = int(struct.unpack_from("<Q", ring, _WRITTEN_AT)[0])
+            if written == 0:
+                return None
+            # The oldest slot is left out: the writer is about to reuse it.
+            oldest = max(1, written - self._slots + 2)
+            best, number = written, written
+            while number >= oldest and self._stamp_ns(ring, number) > stamp_ns:
+                best, number = number, number - 1
+            if number >= oldest and self._is_nearer(ring, number, best, stamp_ns):
+                best = number
+            record = self._read_slot(ring, best)
+            if record is not None:
+                return record
+        return None
+
     def close(self) -> None:
         """Release the mapping."""
         if self._map is not None:
             self._map.close()
             self._map = None
+
+    def _stamp_ns(self, ring: mmap.mmap, number: int) -> int:
+        at = _HEADER_BYTES + ((number - 1) % self._slots) * self._stride
+        return int(_RECORD.unpack_from(ring, at)[2])
+
+    def _is_nearer(self, ring: mmap.mmap, number: int, other: int, stamp_ns: int) -> bool:
+        return abs(self._stamp_ns(ring, number) - stamp_ns) < abs(self._stamp_ns(ring, other) - stamp_ns)
 
     def _read(self, *, only_new: bool) -> RingRecord | None:
         for _ in range(4):

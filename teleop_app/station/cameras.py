@@ -66,9 +66,10 @@ class _Group:
 class CamerasProcess:
     """Takes, stamps, shares and encodes the frames of all cameras of the station.
 
-    An instant starts only when everything of the instant before is encoded: a machine that is too
-    slow loses whole instants, which are counted, instead of falling behind. All cameras of a rate
-    therefore have the same frame indices.
+    All cameras of a rate show the same instants and have the same frame indices. An instant starts only
+    when everything of the instant before is encoded. A machine that is busy for a moment takes the
+    instants late, as they were when they were due; one that is too slow loses whole instants, which
+    are counted (`FrameGrid`).
 
     Args:
         context: The process's context; its station file names the cameras.
@@ -247,7 +248,8 @@ class CamerasProcess:
 
     def _take(self, group: _Group, seq: int, skipped: int) -> None:
         sources = {id(camera.source): camera.source for camera in group.cameras}
-        fresh = {key: source.latch() for key, source in sources.items()}
+        due_ns = group.grid.instant_ns(seq)
+        fresh = {key: source.latch(due_ns) for key, source in sources.items()}
         for camera in group.cameras:
             camera.lost += skipped
             if fresh[id(camera.source)]:

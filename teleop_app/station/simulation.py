@@ -32,6 +32,10 @@ COMMAND_EXPIRES_NS: Final = NS_PER_S // 2
 """A command older than this is not taken; the arms hold the last one that was."""
 
 SLOW_FACTOR: Final = 0.95
+
+WORLD_SLOTS: Final = 128
+"""A quarter of a second of states: cameras that are late still find the one they were due to show."""
+
 _STEP_NS: Final = round(TIMESTEP_S * NS_PER_S)
 _WORLD_EVERY: Final = 5
 _FORCE_EVERY: Final = 2
@@ -85,7 +89,7 @@ class SimulationProcess:
         joints = len(self._cell.joint_names)
         rings = self._context.rings
         self._state_ring = VectorWriter(rings, STATE_RING, 1 + 3 * joints)
-        self._world_ring = VectorWriter(rings, WORLD_RING, 1 + self._cell.model.nq)
+        self._world_ring = VectorWriter(rings, WORLD_RING, 1 + self._cell.model.nq, WORLD_SLOTS)
         self._command_ring = VectorReader(rings, COMMAND_RING)
         self._publisher = self._context.publisher()
         self._commands: CommandServer = self._context.commands({"reset": self.reset, "tasks": self.tasks})

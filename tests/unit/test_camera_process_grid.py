@@ -1,4 +1,4 @@
-"""The frame grid: every frame nearest to its own index, no drift, no bursts."""
+"""The frame grid: every instant once or counted as skipped; late is caught up only a little."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,18 +23,30 @@ def test_nothing_is_taken_before_it_is_due() -> None:
     assert grid.index == 2
 
 
-def test_a_little_late_is_taken_much_too_late_is_skipped() -> None:
+def test_a_short_stall_costs_nothing() -> None:
     grid = FrameGrid(FPS, 0)
-    assert grid.take(grid.due_ns + PERIOD_NS // 2 - NS_PER_MS) == (1, 0)
-    assert grid.take(grid.due_ns + PERIOD_NS // 2 + NS_PER_MS) is None, "it waits for the next one"
-    assert grid.index == 3
-    assert grid.take(grid.due_ns) == (3, 1)
+    now_ns = grid.due_ns + 2 * PERIOD_NS - NS_PER_MS
+    assert grid.take(now_ns) == (1, 0)
+    assert grid.take(now_ns) == (2, 0)
+    assert grid.take(now_ns) is None
 
 
 def test_a_long_stall_loses_its_frames_at_once() -> None:
     grid = FrameGrid(FPS, 0)
     assert grid.take(10 * NS_PER_S) == (300, 299)
     assert grid.take(10 * NS_PER_S) is None, "no burst"
+
+
+def test_a_machine_that_is_too_slow_stays_within_the_slack() -> None:
+    grid, now_ns, taken, lost = FrameGrid(FPS, 0), 0, 0, 0
+    for _ in range(400):
+        now_ns = max(now_ns, grid.due_ns)
+        found = grid.take(now_ns)
+        assert found is not None
+        assert now_ns - grid.instant_ns(found[0]) <= 2 * PERIOD_NS + 2
+        taken, lost = taken + 1, lost + found[1]
+        now_ns += 3 * PERIOD_NS // 2
+    assert abs(lost / (taken + lost) - 1.0 / 3.0) < 0.02
 
 
 @given(
@@ -46,10 +58,8 @@ def test_every_instant_is_taken_once_or_counted_as_skipped(fps: int, waits_ns: l
     now_ns, last = 0, 0
     for wait_ns in waits_ns:
         now_ns += wait_ns
-        taken = grid.take(now_ns)
-        if taken is None:
-            continue
-        index, skipped = taken
-        assert index - last - 1 == skipped >= 0
-        assert abs(now_ns - index * NS_PER_S / fps) <= NS_PER_S / fps / 2 + 1
-        last = index
+        while (taken := grid.take(now_ns)) is not None:
+            index, skipped = taken
+            assert index - last - 1 == skipped >= 0
+            assert 0 <= now_ns - grid.instant_ns(index) <= 2 * NS_PER_S / fps + 2
+            last = index
