@@ -12,6 +12,7 @@ from types import TracebackType
 import av
 from av.error import FFmpegError
 
+from recorders.exporters.h264_units import parameter_sets
 from teleop_app.core.errors import ExportError
 
 
@@ -35,6 +36,10 @@ class Mp4Writer:
         self.path = path
         self.frames = 0
         self._time_base = Fraction(1, fps)
+        if not parameter_sets(keyframe).units:
+            raise ExportError(
+                f"The first packet for {path.name} is not H.264", why="it carries no parameter sets"
+            )
         try:
             self._template = av.open(io.BytesIO(keyframe), format="h264")
         except FFmpegError as error:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recorders.exporters.grid import CameraGrid, FrameGrid, common_grid
+from recorders.exporters.h264_chain import ReferenceChain
 from recorders.exporters.h264_units import ParameterSets, parameter_sets
 from recorders.exporters.lerobot_options import LeRobotOptions
 from recorders.exporters.prepared import (
@@ -150,6 +151,7 @@ class _Camera:
         looked_at = set(keyframes[np.rint(np.linspace(0, len(keyframes) - 1, samples)).astype(int)].tolist())
         decoder = H264Decoder(camera.width, camera.height)
         sets = ParameterSets(())
+        chain = ReferenceChain()
         size = count = 0
         for number, _, keyframe, payload in self.source.packets(camera.name, first, stop):
             if keyframe:
@@ -162,6 +164,8 @@ class _Camera:
                     return None, "its parameter sets change within the episode"
                 if number in looked_at:
                     self.images.add(decoder.decode(payload))
+            if not chain.intact(payload):
+                return None, f"packet {number} refers to a picture that is not there"
             size += len(payload)
             count += 1
             self.on_bytes(len(payload))

@@ -136,4 +136,4 @@ def stream(root):
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
     answer = globals()[command](*arguments)
-    print("ANSWER " + json.dumps(answer))
+    print(json.dumps(answer))
