@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-
 from devices.sim.cell import Cell
 from devices.sim.model import CAMERA_NAMES, Look
 from devices.sim.renderer import CellRenderer
