@@ -130,7 +130,7 @@ class Application(QObject):
         bridge, window, collect, home = self.bridge, self.window, self.collect, self.home
         bridge.ticksArrived.connect(collect.on_ticks)
         bridge.forceArrived.connect(collect.on_force)
-        bridge.frameArrived.connect(lambda f: collect.on_frame(f.camera, f.seq, f.capture_ns))
+        bridge.framesLost.connect(collect.on_lost)
         bridge.taskChanged.connect(collect.on_task)
         bridge.eventHappened.connect(collect.on_event)
         for model in (collect, home):

@@ -81,7 +81,7 @@ class StationPort(Protocol):
         """Opens a subscription."""
         ...
 
-    def call(self, process: str, command: str, *, timeout_s: float = ..., **args: Any) -> dict[str, Any]:
+    def call(self, process: str, command: str, /, *, timeout_s: float = ..., **args: Any) -> dict[str, Any]:
         """Runs a command of a process and waits for its answer."""
         ...
 
@@ -147,13 +147,18 @@ class CameraMeter:
     def __init__(self) -> None:
         self._notices: deque[tuple[int, int]] = deque(maxlen=1024)
 
-    def add(self, notice: FrameNotice) -> None:
-        """Counts one frame; a number that goes back means the camera started anew."""
+    def add(self, notice: FrameNotice) -> int:
+        """Counts one frame and returns how many were lost before it.
+
+        A number that goes back means the camera started anew.
+        """
         if self._notices and notice.seq <= self._notices[-1][0]:
             self._notices.clear()
+        lost = notice.seq - self._notices[-1][0] - 1 if self._notices else 0
         self._notices.append((notice.seq, notice.capture_ns))
         while notice.capture_ns - self._notices[0][1] > _CAMERA_SPAN_NS:
             self._notices.popleft()
+        return lost
 
     @property
     def fps(self) -> float:
@@ -185,6 +190,8 @@ class StationBridge(QObject):
     worldChanged = pyqtSignal(object)
     frameArrived = pyqtSignal(object)
     """Newest `CameraFrame` of a camera."""
+    framesLost = pyqtSignal(str, int, object)
+    """Camera, frames of its grid that never came, and when; counted over all frames, shown or not."""
     forceArrived = pyqtSignal(object)
     """List of `ForceBatch`."""
     taskChanged = pyqtSignal(object)
@@ -255,7 +262,9 @@ class StationBridge(QObject):
                     self.control.add(value)
                     ticks.append(value)
                 case FrameNotice():
-                    self.cameras.setdefault(value.camera, CameraMeter()).add(value)
+                    lost = self.cameras.setdefault(value.camera, CameraMeter()).add(value)
+                    if lost:
+                        self.framesLost.emit(value.camera, lost, value.capture_ns)
                     self._notices[value.camera] = value
                 case ForceBatch():
                     forces.append(value)

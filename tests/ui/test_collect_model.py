@@ -180,8 +180,7 @@ def test_a_new_scene_is_announced_once(model):
 def test_lost_frames_and_force_reach_the_strip(model, make_tick):
     model.on_ticks([make_tick()])
     start_ns = 10_000_000_000
-    model.on_frame("overhead", 1, start_ns)
-    model.on_frame("overhead", 5, start_ns)
+    model.on_lost("overhead", 3, start_ns)
     model.on_force([ForceBatch(("finger",), np.array([start_ns]), np.array([[[0.0, 3.0, 4.0]]]), 0)])
     assert model.history.lost.sum() == 3
     assert np.nanmax(model.history.force) == pytest.approx(5.0)

@@ -68,6 +68,17 @@ def test_the_newest_frame_is_shown_and_its_memory_kept(bridge, fake_station):
     assert len(frames) == 1
 
 
+def test_frames_skipped_by_the_window_do_not_count_as_lost(bridge, fake_station):
+    lost = []
+    bridge.framesLost.connect(lambda *what: lost.append(what))
+    fake_station.put(notice(0), notice(1), notice(2), notice(3))
+    bridge.drain()
+    assert lost == []
+    fake_station.put(notice(6))
+    bridge.drain()
+    assert lost == [("overhead", 2, notice(6).capture_ns)]
+
+
 def test_a_frame_of_another_size_than_announced_is_not_drawn(bridge, fake_station):
     frames = []
     bridge.frameArrived.connect(frames.append)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -27,6 +28,8 @@ from ui.sounds import Cue
 from ui.theme import Role
 from ui.viewmodels.driving import KeyDriver
 from ui.viewmodels.strip_history import StripHistory
+
+log = logging.getLogger(__name__)
 
 
 class CommandPort(Protocol):
@@ -171,7 +174,6 @@ class CollectModel(QObject):
         self._control_state: ControlState | None = None
         self._recorder_state: RecorderState | None = None
         self._scene: tuple[str, int, int] | None = None
-        self._frame_seq: dict[str, int] = {}
         self._task_result: bool | None = None
 
     @property
@@ -241,12 +243,9 @@ class CollectModel(QObject):
                 greatest = float(np.linalg.norm(batch.force, axis=2).max())
                 self.history.add_force(int(batch.capture_ns[-1]), greatest)
 
-    def on_frame(self, camera: str, seq: int, capture_ns: int) -> None:
-        """A frame notice; gaps in its numbers are lost frames."""
-        last = self._frame_seq.get(camera)
-        if last is not None and seq > last + 1:
-            self.history.add_lost(capture_ns, seq - last - 1)
-        self._frame_seq[camera] = seq
+    def on_lost(self, _camera: str, frames: int, capture_ns: int) -> None:
+        """Frames of a camera that never came."""
+        self.history.add_lost(capture_ns, frames)
 
     def on_event(self, event: Event) -> None:
         """Something that happened once."""
@@ -385,7 +384,7 @@ class CollectModel(QObject):
         recorder = self._recorder
         if recorder is None or not self._reviewing() or recorder.countdown_s < 0:
             return False
-        self._recorder_call("hold_verdict")
+        self._port.call("recorder", "hold_verdict", failed=_note)
         return True
 
     def _reviewing(self) -> bool:
@@ -410,6 +409,11 @@ class CollectModel(QObject):
             return False
         self._port.send_input(sample)
         return True
+
+
+def _note(error: TeleopError) -> None:
+    """A countdown that could not be stopped goes on visibly; the episode is kept either way."""
+    log.warning("%s", error.sentence)
 
 
 def _summary(recorder: RecorderStatus) -> str:
