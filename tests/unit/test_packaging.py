@@ -1,7 +1,10 @@
 """What is shipped: the wheel's files, the locks and what they name."""
 
+import ast
+import importlib.metadata
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -60,3 +63,29 @@ def test_test_lock_pins_the_same_versions_as_the_runtime_lock() -> None:
         return set(re.findall(r"^[A-Za-z0-9][^ ]*==[^ ]+", (ROOT / lock).read_text(), re.MULTILINE))
 
     assert pins("requirements.lock") <= pins("requirements-test.lock")
+
+
+def _imports(source: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_imported_package_is_a_declared_dependency(package: str) -> None:
+    declared = {
+        _name(each)
+        for each in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    }
+    distributions = importlib.metadata.packages_distributions()
+    undeclared: dict[str, list[str]] = {}
+    for source in (ROOT / package).rglob("*.py"):
+        for name in _imports(source) - set(sys.stdlib_module_names) - set(PACKAGES):
+            # A distribution that is one compiled module is not in the map: it carries the module's own name.
+            if not declared & {_name(each) for each in [name, *distributions.get(name, [])]}:
+                undeclared.setdefault(name, []).append(str(source.relative_to(ROOT)))
+    assert undeclared == {}
