@@ -11,11 +11,18 @@ IntArray = NDArray[np.int64]
 
 
 class Ledger:
-    """Counts per topic. Sequence gaps are losses; what was refused keeps its reason."""
+    """Counts per topic. Sequence gaps are losses; what was refused keeps its reason.
+
+    Attributes:
+        counts: Messages written.
+        lost: Samples that were due and are not there, whatever the reason.
+        repeated: Readings that a tick brought a second time and that were written once.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
+        self.repeated: Counter[str] = Counter()
         self._refused: Counter[tuple[str, str]] = Counter()
         self._notes: list[str] = []
         self._next_seq: dict[str, int] = {}
@@ -105,7 +112,11 @@ class Ledger:
             for topic, count in sorted(missing.items())
             if count > 0
         ]
-        return (*self._notes, *skipped, *refused)
+        repeated = [
+            f"{_samples(count)} of {topic} came twice and {'are' if count > 1 else 'is'} kept once."
+            for topic, count in sorted(self.repeated.items())
+        ]
+        return (*self._notes, *skipped, *refused, *repeated)
 
 
 def _samples(count: int) -> str:

@@ -19,6 +19,7 @@ from recorders import messages, wire
 from recorders.durability import SYSTEM, AppendFile, Reserve, SystemCalls, is_disk_full, publish
 from recorders.ledger import Ledger, nearest_spacing_ns
 from recorders.messages import schema_data
+from recorders.picture_chain import PictureChain
 from recorders.records import to_metadata
 from recorders.schema import (
     METADATA_FOOTER,
@@ -36,7 +37,6 @@ from recorders.schema import (
     topic_operator,
     topic_video,
 )
-from recorders.video import is_keyframe
 from teleop_app.core.clock import NS_PER_MS, NS_PER_S, ClockAnchor
 from teleop_app.core.errors import StorageError
 from teleop_app.core.types import ControlTick, Event, ForceBatch, InputSample, VideoPacket, WorldState
@@ -136,6 +136,7 @@ class EpisodeWriter:
         self._lateness: list[int] = []
         self._actors: Counter[str] = Counter()
         self._frame_times: dict[str, list[int]] = {name: [] for name in self._cameras}
+        self._chains = {name: PictureChain() for name in self._cameras}
         self._first_ns = self._last_ns = 0
         self._finished: FinishedEpisode | None = None
         self._file = AppendFile(path, sync_s, calls)
@@ -244,7 +245,7 @@ class EpisodeWriter:
             self.ledger.refuse(topic, "it held a number that is not finite")
             return
         if not self.ledger.is_later(topic, tick.measured_ns):
-            self.ledger.note("Some control ticks saw no newer reading of the followers than the tick before.")
+            self.ledger.repeated[topic] += 1
             return
         payload = wire.stamp(tick.measured_ns + self._offset_ns) + self._motion.fill(values.reshape(-1))
         self._put_stamped(topic, messages.JOINT_STATES, tick.measured_ns, payload, tick.tick_ns, seq)
@@ -338,14 +339,19 @@ class EpisodeWriter:
         if camera is None:
             self.ledger.refuse(topic, "the camera was not there when the episode began")
             return
+        lost = self.ledger.lost[topic]
         seq = self.ledger.continued(topic, packet.seq, packet.capture_ns, NS_PER_S // camera.fps)
         if (packet.width, packet.height) != (camera.width, camera.height):
             self.ledger.refuse(topic, "its size changed during the episode")
             return
-        if not self._frame_times[packet.camera] and not is_keyframe(packet.payload):
-            self.ledger.refuse(topic, "no keyframe came before it")
+        if not self._in_order(topic, packet.capture_ns):
             return
-        if self._in_order(topic, packet.capture_ns):
+        missing = self.ledger.lost[topic] - lost
+        chain = self._chains[packet.camera]
+        if not chain.accepts(packet.payload, missing):
+            reason = "a frame that it builds on was lost" if chain.started else "no keyframe came before it"
+            self.ledger.refuse(topic, reason)
+        else:
             body = messages.video_body(packet.camera, packet.payload)
             stamp = wire.stamp(packet.capture_ns + self._offset_ns)
             self._put_stamped(

@@ -1,0 +1,206 @@
+"""Checks episode files: every checksum, every count, every stream, and on request every picture."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mcap.opcode import Opcode
+
+from recorders.container import FOOTER_BYTES, MAGIC, RECORD_HEAD, Container
+from recorders.picture_chain import PictureChain
+from recorders.reader import EpisodeReader
+from recorders.recovery import digest_file
+from recorders.schema import TOPIC_EVENT, TOPIC_INPUT, EpisodeFooter
+from recorders.tracks import Decoder
+from recorders.video import H264Decoder
+from teleop_app.core.errors import EpisodeError, StorageError
+
+_UNORDERED = frozenset({TOPIC_EVENT, TOPIC_INPUT})
+"""Topics with several sources, whose times may interleave."""
+_BLOCK = 1 << 20
+_LISTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What the check of one file found.
+
+    Attributes:
+        path: The file.
+        uuid: Of the episode, empty when the header could not be read.
+        messages: How many were checked.
+        frames: How many pictures were decoded.
+        findings: Sentences; none when the file is in order.
+    """
+
+    path: Path
+    uuid: str
+    messages: int
+    frames: int
+    findings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Nothing was found."""
+        return not self.findings
+
+
+def exit_status(reports: Iterable[FileReport]) -> int:
+    """0 when every file is in order, else 1."""
+    return int(any(not report.ok for report in reports))
+
+
+def verify_files(
+    paths: Iterable[Path], digests: Mapping[str, str] | None = None, *, full: bool = False
+) -> Iterator[FileReport]:
+    """Check files one after another.
+
+    Args:
+        paths: Episode files.
+        digests: BLAKE3 by UUID, as the catalog has them.
+        full: Decode every picture and every message, not a sample of them.
+    """
+    known = digests or {}
+    for path in paths:
+        yield verify_file(path, blake3=known.get(path.stem, ""), full=full)
+
+
+def verify_file(path: Path, *, blake3: str = "", full: bool = False) -> FileReport:
+    """Check one file. Never raises for what is in it.
+
+    Args:
+        path: An episode file.
+        blake3: Expected digest as hex, empty when unknown.
+        full: Decode every picture and every message, not a sample of them.
+    """
+    check = _Check(path, full)
+    try:
+        check.run(blake3)
+    except StorageError as error:
+        check.findings.append(error.sentence)
+    return FileReport(path, check.uuid, check.messages, check.frames, tuple(check.findings))
+
+
+class _Check:
+    """One run over one file; each step adds its findings."""
+
+    def __init__(self, path: Path, full: bool) -> None:
+        self.path = path
+        self.full = full
+        self.uuid = ""
+        self.messages = 0
+        self.frames = 0
+        self.findings: list[str] = []
+
+    def run(self, blake3: str) -> None:
+        if blake3 and digest_file(self.path).blake3 != blake3:
+            self.findings.append("The file is not the one that was recorded: its BLAKE3 differs.")
+        with EpisodeReader(self.path) as reader:
+            self.uuid = reader.header.uuid
+            if self.uuid != self.path.stem:
+                self.findings.append(f"The file holds the episode {self.uuid}, its name says another.")
+            self._data_section(reader.container)
+            counts = self._chunks(reader.container)
+            self._counts(reader.container, reader.footer, counts)
+            self._decodes(reader.container)
+            self._times(reader.container)
+            for camera in reader.header.cameras:
+                self._video(reader, camera.name)
+            for name in reader.container.contents.attachments:
+                reader.container.attachment(name)
+
+    def _data_section(self, container: Container) -> None:
+        """The CRC over all bytes before DataEnd, which also covers what no chunk's CRC does."""
+        at, end = len(MAGIC), container.size - FOOTER_BYTES - len(MAGIC)
+        while at < end:
+            opcode, length = RECORD_HEAD.unpack(container.read(at, RECORD_HEAD.size))
+            if opcode == Opcode.DATA_END:
+                stated = int.from_bytes(container.read(at + RECORD_HEAD.size, 4), "little")
+                crc = 0
+                for offset in range(0, at, _BLOCK):
+                    crc = zlib.crc32(container.read(offset, min(_BLOCK, at - offset)), crc)
+                if length != 4 or crc != stated:
+                    self.findings.append("The checksum of the data section is wrong.")
+                return
+            at += RECORD_HEAD.size + length
+        self.findings.append("The data section has no end.")
+
+    def _chunks(self, container: Container) -> Counter[str]:
+        """Every chunk against its CRC, every index against the messages it points to."""
+        counts: Counter[str] = Counter()
+        channels = container.contents.channels
+        for place in container.contents.chunks:
+            here: Counter[int] = Counter(channel for channel, _, _ in container.messages(place))
+            for channel, count in here.items():
+                if channel not in channels:
+                    raise container.damaged("a message belongs to no channel")
+                if len(container.block(place, channel).starts) != count:
+                    raise container.damaged("a message index does not list every message")
+                counts[channels[channel].topic] += count
+        self.messages = counts.total()
+        return counts
+
+    def _counts(self, container: Container, footer: EpisodeFooter | None, counts: Counter[str]) -> None:
+        if footer is None:
+            self.findings.append("The episode has no footer.")
+            return
+        for topic in sorted(counts.keys() | footer.counts.keys()):
+            if counts[topic] != footer.counts.get(topic, 0):
+                stated = footer.counts.get(topic, 0)
+                self.findings.append(f"{topic} has {counts[topic]} messages, the footer says {stated}.")
+        statistics = container.contents.statistics
+        if statistics is None or statistics.message_count != counts.total():
+            self.findings.append("The file's statistics do not agree with its messages.")
+
+    def _decodes(self, container: Container) -> None:
+        for channel in container.contents.channels.values():
+            schema = container.contents.schemas.get(channel.schema_id)
+            if schema is None:
+                self.findings.append(f"{channel.topic} has no schema.")
+                continue
+            decoder = Decoder(schema)
+            try:
+                for block in container.blocks(channel.topic):
+                    for number, payload in enumerate(block.payloads()):
+                        if self.full or number == 0:
+                            decoder.decode(payload)
+            except EpisodeError as error:
+                self.findings.append(f"{channel.topic}: {error.sentence}")
+
+    def _times(self, container: Container) -> None:
+        for channel in container.contents.channels.values():
+            if channel.topic in _UNORDERED:
+                continue
+            blocks = [block.log_utc_ns for block in container.blocks(channel.topic)]
+            back = int((np.diff(np.concatenate(blocks)) <= 0).sum()) if blocks else 0
+            if back:
+                self.findings.append(f"{channel.topic} goes back in time {back} times.")
+
+    def _video(self, reader: EpisodeReader, camera: str) -> None:
+        """All packets follow one another; keyframes decode, or every frame when `full`."""
+        header = reader.video(camera).camera
+        chain, decoder = PictureChain(), H264Decoder(header.width, header.height)
+        seq = reader.video(camera).seq.tolist()
+        broken: list[int] = []
+        for index, _, keyframe, payload in reader.packets(camera):
+            missing = max(0, seq[index] - seq[index - 1] - 1) if index else 0
+            if not chain.accepts(payload, missing):
+                broken.append(index)
+                continue
+            if not (self.full or keyframe):
+                continue
+            try:
+                frame_decoder = decoder if self.full else H264Decoder(header.width, header.height)
+                frame_decoder.decode_frame(payload)
+                self.frames += 1
+            except EpisodeError:
+                broken.append(index)
+                decoder = H264Decoder(header.width, header.height)
+        if broken:
+            shown = ", ".join(map(str, broken[:_LISTED])) + (", ..." if len(broken) > _LISTED else "")
+            self.findings.append(f"{len(broken)} frames of camera {camera} cannot be decoded: {shown}.")
