@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
+import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -24,7 +26,7 @@ from teleop_app.core.ring import RingWriter
 from teleop_app.core.types import CameraSetup, FrameNotice, ProcessState
 from teleop_app.station.encoder_lane import Encoded, EncoderLane
 from teleop_app.station.frame_grid import FrameGrid
-from teleop_app.station.process import Heartbeat, ProcessContext
+from teleop_app.station.process import HEARTBEAT_S, Heartbeat, ProcessContext
 
 logger = logging.getLogger(__name__)
 
@@ -115,8 +117,11 @@ class CamerasProcess:
             {"keyframe": self.keyframe, "status": self.status}
         )
         self._heartbeat = Heartbeat(self._context, self._publisher)
-        self._heartbeat.beat(ProcessState.STARTING)
         self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="encode")
+        with self._signs_of_life():
+            self._open_cameras()
+
+    def _open_cameras(self) -> None:
         formats = self._choose_formats()
         by_driver: dict[str, dict[str, CameraFormat]] = {}
         for section in self._context.config.cameras:
@@ -195,6 +200,25 @@ class CamerasProcess:
                 next_step=f"Choose one of: {', '.join(sorted(self._sources))}",
             )
         return self._sources[driver]
+
+    @contextlib.contextmanager
+    def _signs_of_life(self) -> Iterator[None]:
+        """Beat from a thread while this one measures and compiles, which takes seconds on a busy machine."""
+        done = threading.Event()
+
+        def beat() -> None:
+            while True:
+                self._heartbeat.beat(ProcessState.STARTING)
+                if done.wait(HEARTBEAT_S):
+                    return
+
+        thread = threading.Thread(target=beat, name="starting")
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def _choose_formats(self) -> dict[str, CameraFormat]:
         sections = self._context.config.cameras
