@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -29,7 +30,11 @@ class StationProcess:
         argv = [sys.executable, "-m", "teleop_app.app", "station", "--data-dir", str(data.root)]
         if station_file is not None:
             argv += ["--station", str(station_file)]
-        self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+        # A window turns MuJoCo's own drawing off for itself; the camera process needs it.
+        environment = {k: v for k, v in os.environ.items() if (k, v) != ("MUJOCO_GL", "disable")}
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            argv, stdin=subprocess.DEVNULL, start_new_session=True, env=environment
+        )
 
     @property
     def alive(self) -> bool:
