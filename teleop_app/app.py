@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -96,7 +95,7 @@ def open_window(data: DataDir, station_file: Path | None) -> int:
     Raises:
         TeleopError: The store, its station file or its catalog cannot be opened.
     """
-    os.environ["MUJOCO_GL"] = "disable"  # the window draws by itself; two GL platforms in one process clash
+    import ui.gl  # noqa: F401  (first: imports mujoco without a GL platform, which would clash with Qt's)
     from devices.sim.arms import ARMS
     from devices.sim.model import load_model
     from ui.application import WindowParts, run_window
