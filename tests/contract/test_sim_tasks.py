@@ -203,3 +203,115 @@ def test_task_can_be_solved_by_friction(cell: Cell, name: str, seed: int) -> Non
     state = cell.task_state()
     assert state.success, (state, cell.truth())
     assert not state.failed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fifty_scenes_start_at_rest_unsolved_and_free_of_overlap(cell: Cell, name: str) -> None:
+    starts = set()
+    for seed in SEEDS:
+        cell.reset(name, seed)
+        assert cell.task_state() == TaskState(success=False, failed=False, dwell_s=0.0, reason="")
+        assert not cell.data.qvel.any()
+        assert cell.data.contact.dist.min(initial=0.0) > -1e-3
+        before = cell.truth()
+        starts.add(tuple(before["target"]))
+        cell.step(50)
+        moved = np.abs(np.array(cell.truth()["target"]) - before["target"]).max()
+        assert moved < 5e-4, f"seed {seed}: the target moves by {moved} at rest"
+        assert not cell.task_state().success
+    assert len(starts) == len(SEEDS), "every seed is another scene"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_target_and_goal_are_within_reach(cell: Cell, name: str) -> None:
+    for seed in range(0, 50, 5):
+        cell.reset(name, seed)
+        truth = {key: np.array(pose) for key, pose in cell.truth().items()}
+        if name == "hand-over":
+            wanted = [("right", truth["grasp_right"]), ("left", truth["goal"])]
+        else:
+            side = nearest_side(truth["target"][0])
+            wanted = [(side, truth["target"])] + ([(side, truth["goal"])] if name != "belt-pick" else [])
+        for side, pose in wanted:
+            hand = Hand(cell, side, cell.targets())
+            turns = name != "hand-over"
+            error = hand.track(pose[:3] + [0, 0, 0.03], down_grasp(pose, side, turns), iterations=400)
+            assert error < 2e-3, (seed, side, pose)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_words_and_truth_travel(cell: Cell, name: str) -> None:
+    cell.reset(name, 7)
+    assert cell.instruction.endswith(".")
+    assert len(set(cell.paraphrases) - {cell.instruction}) >= 3
+    truth = json.loads(json.dumps(cell.truth()))
+    assert {"target", "goal"} <= set(truth)
+    for pose in truth.values():
+        assert len(pose) == 7
+        assert abs(np.linalg.norm(pose[3:]) - 1.0) < 1e-6
+
+
+def test_colours_of_the_instruction_vary(cell: Cell) -> None:
+    said = set()
+    for seed in range(20):
+        cell.reset("pick-place", seed)
+        said.add(cell.instruction)
+    assert len(said) == 3
+
+
+def test_belt_waits_for_the_arms_and_then_fails_at_its_end(cell: Cell) -> None:
+    cell.reset("belt-pick", 3)
+    start = cell.truth()["target"][0]
+    cell.step(500)
+    assert cell.truth()["target"][0] == pytest.approx(start, abs=1e-4)
+    targets = cell.home_q
+    targets[0] = 0.1
+    cell.set_targets(targets)
+    cell.step(1000)
+    truth = cell.truth()
+    assert abs(truth["target"][0] - start) > 0.02, "the belt carries the cube"
+    assert abs(truth["target_in_1s"][0] - truth["target"][0]) > 0.02
+    cell.step(10_000)
+    assert cell.task_state().failed
+    assert "end of the belt" in cell.task_state().reason
+
+
+def test_passing_through_the_goal_is_not_success(cell: Cell) -> None:
+    cell.reset("pick-place", 0)
+    truth = cell.truth()
+    target = f"cube_{cell.instruction.split()[2]}"
+    at = int(cell.model.joint(target).qposadr[0])
+    away = cell.data.qpos[at : at + 7].copy()
+    cell.data.qpos[at : at + 7] = truth["goal"]
+    cell.step(150)
+    assert not cell.task_state().success
+    assert cell.task_state().dwell_s > 0.0
+    cell.data.qpos[at : at + 7] = away
+    cell.step(20)
+    assert cell.task_state().dwell_s == 0.0
+    cell.data.qpos[at : at + 7] = truth["goal"]
+    cell.step(300)
+    assert cell.task_state().success
+
+
+def test_falling_off_the_table_fails(cell: Cell) -> None:
+    for name, body in (("peg-insert", "peg"), ("hand-over", "bar")):
+        cell.reset(name, 0)
+        cell.data.qpos[int(cell.model.joint(body).qposadr[0])] = 0.9
+        cell.step(100)
+        assert cell.task_state().failed
+        assert "fell off" in cell.task_state().reason
+
+
+def test_unknown_task_names_the_known(cell: Cell) -> None:
+    before = cell.qpos
+    with pytest.raises(ConfigError, match="pick-place, hand-over, peg-insert, belt-pick"):
+        cell.reset("juggle", 1)
+    assert (cell.qpos == before).all()
+    assert make_task("pick-place").title
+
+
+def test_both_looks_have_the_same_physics() -> None:
+    plain, meshes = load_model("primitive"), load_model("viperx")
+    for name in ("body_mass", "body_inertia", "dof_armature", "actuator_gainprm", "jnt_range", "body_pos"):
+        assert np.array_equal(getattr(plain, name), getattr(meshes, name)), name
