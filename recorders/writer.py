@@ -146,7 +146,12 @@ class EpisodeWriter:
             compression=CompressionType.ZSTD,
             enable_data_crcs=True,
         )
-        self._begin(attachments)
+        try:
+            self._begin(attachments)
+        except StorageError:
+            self._file.close()
+            path.unlink(missing_ok=True)  # no sample is in it
+            raise
 
     def _begin(self, attachments: tuple[Attachment, ...]) -> None:
         header = self.header
