@@ -331,15 +331,12 @@ class HomeModel(QObject):
     def _open(self, operator: str, task: str) -> None:
         line = next((line for line in self.tasks if line.name == task), None)
         target = line.target if line is not None else 0
-        instruction = line.instruction if line is not None else ""
 
         def opened(_answer: dict[str, Any]) -> None:
             self._set_busy("Setting up the scene")
             self._call("prepare", lambda _answer: self._opened(operator, task))
 
-        self._call(
-            "open_session", opened, operator=operator, task=task, instruction=instruction, target=target
-        )
+        self._call("open_session", opened, operator=operator, task=task, target=target)
 
     def _opened(self, operator: str, task: str) -> None:
         self._set_busy("")
