@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 
 from devices.cameras.source import CameraFormat, Image
+from devices.cameras.time_mark import check_room
 from devices.sim.barcode import draw_barcode
 from devices.sim.link import WORLD_RING
 from devices.sim.model import Look, load_model
@@ -54,6 +55,7 @@ class SimFrameSource:
             DeviceError: No off-screen OpenGL here.
         """
         model = self._model = load_model(self._look)
+        check_room(formats)
         self._formats = dict(formats)
         for camera, size in formats.items():
             camera_mount(model, camera)

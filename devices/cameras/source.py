@@ -31,6 +31,11 @@ class CameraFormat:
     reason: str
     affordable: bool = True
 
+    @property
+    def text(self) -> str:
+        """Width and height as people write them."""
+        return f"{self.width}x{self.height}"
+
 
 class FrameSource(Protocol):
     """Delivers the frames of one or more cameras. Used from one thread.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from devices.cameras.source import CameraFormat, Image
+from devices.cameras.time_mark import check_room
 from devices.sim.barcode import draw_barcode
 from teleop_app.core.errors import DeviceError
 from teleop_app.core.types import Array
@@ -28,7 +29,12 @@ class SyntheticFrameSource:
         return CameraFormat(640, 480, 30, "A synthetic pattern, not a camera: 640x480 at 30/s.")
 
     def open(self, formats: dict[str, CameraFormat]) -> None:
-        """Draw the loops."""
+        """Draw the loops.
+
+        Raises:
+            ConfigError: A size without room for the barcode.
+        """
+        check_room(formats)
         self._formats = dict(formats)
         for size in formats.values():
             key = (size.width, size.height)

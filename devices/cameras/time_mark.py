@@ -1,0 +1,26 @@
+"""Whether a camera's frames have room for the barcode of their time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from devices.cameras.source import CameraFormat
+from devices.sim.barcode import barcode_box
+from teleop_app.core.errors import ConfigError
+
+
+def check_room(formats: Mapping[str, CameraFormat]) -> None:
+    """Check the sizes of cameras by name.
+
+    Raises:
+        ConfigError: A frame is too small for the barcode.
+    """
+    for camera, size in formats.items():
+        try:
+            barcode_box(size.height, size.width)
+        except ValueError as error:
+            raise ConfigError(
+                f"Camera '{camera}' cannot deliver {size.text}",
+                why=f"{size.text} is too small for the barcode that tells the time",
+                next_step="Choose 160x120 or more in the station file",
+            ) from error
