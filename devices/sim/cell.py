@@ -109,10 +109,10 @@ class Cell:
             self._task = make_task(task)
         if seed is not None:
             self._seed = seed
-        arms = self.data.qpos[self._all_joint_qpos].copy() if keep_arms else None
+        arms = self.data.qpos[self._joint_qpos].copy() if keep_arms else None
         targets = self._targets.copy() if keep_arms else self.home_q.copy()
         mujoco.mj_resetData(self.model, self.data)
-        self.data.qpos[self._all_joint_qpos] = self._finger_qpos(self.home_q) if arms is None else arms
+        self.data.qpos[self._joint_qpos] = self._finger_qpos(self.home_q) if arms is None else arms
         self.set_targets(targets)
         self._scene.park_all()
         self._task.reset(self._scene, np.random.default_rng(self._seed))
@@ -297,10 +297,6 @@ class Cell:
             np.array([joint.qposadr[0] for joint in joints], dtype=np.intp),
             np.array([joint.dofadr[0] for joint in joints], dtype=np.intp),
         )
-
-    @property
-    def _all_joint_qpos(self) -> NDArray[np.intp]:
-        return self._joint_qpos
 
     def _finger_of_each_geom(self) -> NDArray[np.int32]:
         finger = np.full(self.model.ngeom, -1, dtype=np.int32)

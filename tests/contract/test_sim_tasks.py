@@ -4,7 +4,6 @@ import json
 
 import daqp  # noqa: F401 - the solver that mink is asked for must be there
 import mink
-import mujoco
 import numpy as np
 import pytest
 
@@ -112,7 +111,7 @@ def solve_pick_place(cell: Cell) -> None:
     lifted = np.array(cell.truth()["target"])
     assert lifted[2] > 0.12, "the cube was not lifted by friction"
     hand.go(above(truth["goal"], 0.14), down_grasp(truth["goal"], side, quarter_turns=True))
-    hand.go(truth["goal"][:3] + [0, 0, 0.015])
+    hand.go(np.add(truth["goal"][:3], [0.0, 0.0, 0.015]))
     hand.grip(1.0)
     hand.go(above(truth["goal"], 0.15))
     hand.wait(0.7)
@@ -177,7 +176,7 @@ def solve_belt_pick(cell: Cell) -> None:
         hand.wait(0.01)
     hand.go(above(hand.position, 0.16))
     hand.go(above(truth["goal"], 0.16))
-    hand.go(truth["goal"][:3] + [0, 0, 0.03])
+    hand.go(np.add(truth["goal"][:3], [0.0, 0.0, 0.03]))
     hand.grip(1.0)
     hand.go(above(truth["goal"], 0.18))
     hand.wait(0.7)
@@ -235,7 +234,9 @@ def test_target_and_goal_are_within_reach(cell: Cell, name: str) -> None:
         for side, pose in wanted:
             hand = Hand(cell, side, cell.targets())
             turns = name != "hand-over"
-            error = hand.track(pose[:3] + [0, 0, 0.03], down_grasp(pose, side, turns), iterations=400)
+            error = hand.track(
+                np.add(pose[:3], [0.0, 0.0, 0.03]), down_grasp(pose, side, turns), iterations=400
+            )
             assert error < 2e-3, (seed, side, pose)
 
 

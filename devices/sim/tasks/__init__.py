@@ -38,9 +38,7 @@ from devices.sim.tasks.pick_place import PickPlace
 from devices.sim.tasks.task import Task, Truth
 from teleop_app.core.errors import ConfigError
 
-TASKS: Final[dict[str, type[Task]]] = {
-    task.name: task for task in (PickPlace, HandOver, PegInsert, BeltPick)
-}
+TASKS: Final[dict[str, type[Task]]] = {task.name: task for task in (PickPlace, HandOver, PegInsert, BeltPick)}
 """Task classes by registry name, in the order in which they are offered."""
 
 

@@ -57,7 +57,7 @@ class BeltPick(Task):
         """The same order in other words."""
         colour = self._colour
         return (
-            f"Take the {colour} cube off the conveyor and drop it in the blue bin.",
+            f"Take the {colour} cube off the conveyor and drop it in the grey bin.",
             f"Catch the {colour} block on the belt and place it in the bin.",
             f"Before it reaches the end, move the {colour} cube from the belt to the bin.",
             f"Sort the {colour} cube from the conveyor into the bin.",
