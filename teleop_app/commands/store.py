@@ -14,6 +14,7 @@ from sessions.rows import Author
 from teleop_app.commands.episodes import find_episodes, resolve
 from teleop_app.commands.options import DataDirOption, JsonOption, chosen_data_dir, print_json
 from teleop_app.core.paths import DataDir
+from teleop_app.station.client import StationCard
 from teleop_app.station.store_recovery import recover_store
 from teleop_app.station.supervise import StationLock
 
@@ -28,12 +29,12 @@ def verify(
 ) -> None:
     """Check files against their checksums and the catalog; exit code 1 when anything is wrong."""
     if what and Path(what).is_file():
-        reports, problems = list(_show([Path(what)], {}, full, as_json)), []
+        reports, problems = _show([Path(what)], {}, full, as_json), []
     else:
         data = chosen_data_dir(data_dir).create()
         with open_catalog(data.root, _AUTHOR) as catalog:
             paths, digests, problems = _selected(catalog, data, what)
-        reports = list(_show(paths, digests, full, as_json))
+        reports = _show(paths, digests, full, as_json)
     for problem in problems:
         print_json({"problem": problem}) if as_json else typer.echo(f"WRONG  {problem}")
     wrong = sum(not report.ok for report in reports) + len(problems)

@@ -57,13 +57,11 @@ class SimulationSection(_Section):
         look: `viperx` draws the robot's meshes, `primitive` capsules and boxes (faster); same physics.
         task: Task at start.
         seed: Scene seed of the first episode; each next scene adds one.
-        model: An MJCF file of your own instead of the built-in cell, empty for the built-in one.
     """
 
     look: Literal["viperx", "primitive"] = "viperx"
     task: str = "pick-place"
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
-    model: str = ""
 
 
 class ArmSection(_Section):

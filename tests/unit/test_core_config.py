@@ -15,7 +15,6 @@ WRONG_FIELDS = {
     "simulation.look": '[simulation]\nlook = "glossy"',
     "simulation.task": "[simulation]\ntask = 7",
     "simulation.seed": "[simulation]\nseed = -1",
-    "simulation.model": "[simulation]\nmodel = true",
     "arms": "arms = []",
     "arms[0].name": '[[arms]]\nname = "../x"\nworkspace_min=[0,0,0]\nworkspace_max=[1,1,1]',
     "arms[0].follower": '[[arms]]\nname="a"\nfollower=1\nworkspace_min=[0,0,0]\nworkspace_max=[1,1,1]',
