@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,13 @@ class CameraGrid:
     def remuxable(self) -> bool:
         """Every row has its own packet and the first one is a keyframe."""
         return self.first_is_keyframe and not bool(self.repeated.any())
+
+    def showing(self, repeated: Sequence[int]) -> CameraGrid:
+        """The same camera, with the capture times of the frames before at rows that turned out to repeat."""
+        capture_ns = self.capture_ns.copy()
+        for row in sorted(set(repeated) - {0}):
+            capture_ns[row] = capture_ns[row - 1]
+        return replace(self, capture_ns=capture_ns)
 
 
 @dataclass(frozen=True, slots=True)

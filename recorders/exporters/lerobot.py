@@ -134,8 +134,8 @@ class _Export:
         self._meter.stage("verify")
         _require_all_files(root, plan)
         written = _size_of(root) - (_size_of(self._existing.root) if self._existing else 0)
+        self._meter.finish()  # before the last step: a callback that raises here still cancels all of it
         self._destination.publish()
-        self._meter.finish()
         return self._report(episodes, plan, left_out, written)
 
     def _select(self) -> tuple[list[Path], list[EpisodeHeader]]:

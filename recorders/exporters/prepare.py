@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recorders.exporters.grid import CameraGrid, FrameGrid, common_grid
-from recorders.exporters.h264_chain import ReferenceChain
 from recorders.exporters.h264_units import ParameterSets, parameter_sets
 from recorders.exporters.lerobot_options import LeRobotOptions
 from recorders.exporters.prepared import (
@@ -28,6 +27,7 @@ from recorders.exporters.reencode import reencode
 from recorders.exporters.rows import episode_rows
 from recorders.exporters.source import EpisodeSource
 from recorders.exporters.statistics import ImageStats, Stats, column_stats, sample_count, to_json
+from recorders.picture_chain import PictureChain
 from recorders.resample import to_seconds
 from recorders.schema import EpisodeHeader, VideoTrack
 from recorders.video import H264Decoder
@@ -62,20 +62,25 @@ def prepare_episode(
     header = source.header
     tracks = [source.video(name) for name in selected_cameras(header, options)]
     grid = common_grid(header.uuid, tracks)
+    videos: list[PreparedVideo] = []
+    image_stats: dict[str, Stats] = {}
+    for track, camera in zip(tracks, grid.cameras, strict=True):
+        video, found = _Camera(source, track, camera, grid, folder, on_bytes).prepare()
+        videos.append(video)
+        image_stats[IMAGES + camera.name] = found
+    grid = replace(
+        grid,
+        cameras=tuple(c.showing(v.repeated_rows) for c, v in zip(grid.cameras, videos, strict=True)),
+    )
     rows = episode_rows(source, grid, options)
     columns = rows.columns
     table = pa.table({name: arrow_column(column) for name, column in columns.items()})
     pq.write_table(table, folder / TABLE, compression="snappy")
-    stats: dict[str, Stats] = {
+    stats = {
         name: column_stats(column.values)
         for name, column in columns.items()
         if not isinstance(column.values, list)
-    }
-    videos: list[PreparedVideo] = []
-    for track, camera in zip(tracks, grid.cameras, strict=True):
-        video, image_stats = _Camera(source, track, camera, grid, folder, on_bytes).prepare()
-        videos.append(video)
-        stats[IMAGES + camera.name] = image_stats
+    } | image_stats
     prepared = PreparedEpisode(
         options=options.staging_key,
         uuid=header.uuid,
@@ -151,7 +156,7 @@ class _Camera:
         looked_at = set(keyframes[np.rint(np.linspace(0, len(keyframes) - 1, samples)).astype(int)].tolist())
         decoder = H264Decoder(camera.width, camera.height)
         sets = ParameterSets(())
-        chain = ReferenceChain()
+        chain = PictureChain()
         size = count = 0
         for number, _, keyframe, payload in self.source.packets(camera.name, first, stop):
             if keyframe:
@@ -164,7 +169,7 @@ class _Camera:
                     return None, "its parameter sets change within the episode"
                 if number in looked_at:
                     self.images.add(decoder.decode(payload))
-            if not chain.intact(payload):
+            if not chain.accepts(payload):
                 return None, f"packet {number} refers to a picture that is not there"
             size += len(payload)
             count += 1
@@ -208,6 +213,7 @@ class _Camera:
                 "sizes": tuple(sizes),
                 "keyframes": tuple(keyframes),
                 "repeated_rows": tuple(repeated),
+                "skew_max_s": self._skew_max_s(repeated),
             }
         )
 
@@ -222,8 +228,12 @@ class _Camera:
             reason="",
             parameter_sets=sets.key,
             size=size,
-            skew_max_s=float(np.abs(to_seconds(self.grid.capture_ns - self.rows.instant_ns)).max()),
+            skew_max_s=self._skew_max_s(()),
         )
+
+    def _skew_max_s(self, repeated: Sequence[int]) -> float:
+        skew = self.grid.showing(repeated).capture_ns - self.rows.instant_ns
+        return float(np.abs(to_seconds(skew)).max())
 
 
 def _obstacle(grid: CameraGrid) -> str:

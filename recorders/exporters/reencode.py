@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from recorders.exporters.grid import CameraGrid
-from recorders.exporters.h264_chain import ReferenceChain
 from recorders.exporters.source import EpisodeSource
+from recorders.picture_chain import PictureChain
 from recorders.schema import CameraHeader, VideoTrack
 from recorders.video import H264Decoder, H264Encoder, Image, is_keyframe
 from teleop_app.core.errors import EpisodeError, ExportError
@@ -71,12 +71,13 @@ def _decoded(
     while start > 0 and not track.keyframe[start]:
         start -= 1
     decoder = H264Decoder(track.camera.width, track.camera.height)
-    chain = ReferenceChain()
+    chain = PictureChain()
     intact = True
     for number, _, keyframe, payload in source.packets(track.camera.name, start, last + 1):
         if keyframe and not intact:
             decoder, intact = H264Decoder(track.camera.width, track.camera.height), True
-        intact = chain.intact(payload) and intact
+        missing = int(track.seq[number] - track.seq[number - 1]) - 1 if number > start else 0
+        intact = chain.accepts(payload, missing) and intact
         image: Image | None = None
         if intact:
             try:

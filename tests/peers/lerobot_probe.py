@@ -91,7 +91,7 @@ def stats(root):
             result = get_feature_stats(values, axis=0, keepdims=values.ndim == 1)
             found[key] = {name: np.asarray(value).tolist() for name, value in result.items()}
         told.append(found)
-    return told
+    return {"episodes": told}
 
 
 def resume(root, episodes):

@@ -121,31 +121,103 @@ def test_whole_episodes_are_remuxed_bit_by_bit(tmp_path):
     assert all((a == b).all() for a, b in zip(expected, found, strict=True))
 
 
+def dropping(camera, seqs):
+    """An opener of episodes whose files lack these packets; what follows still refers to them."""
+
+    @contextmanager
+    def opener(path):
+        with open_episode(path) as source:
+            track, packets = source.video(camera), source.packets
+            kept = np.flatnonzero(~np.isin(track.seq, list(seqs)))
+            lossy = dataclasses.replace(
+                track,
+                capture_ns=track.capture_ns[kept],
+                receive_ns=track.receive_ns[kept],
+                seq=track.seq[kept],
+                keyframe=track.keyframe[kept],
+            )
+            video = source.video
+
+            def some(name, start=0, stop=None):
+                if name != camera:
+                    yield from packets(name, start, stop)
+                    return
+                for number in range(*slice(start, stop).indices(len(kept))):
+                    for _, at, keyframe, payload in packets(name, int(kept[number]), int(kept[number]) + 1):
+                        yield number, at, keyframe, payload
+
+            source.video = lambda name: lossy if name == camera else video(name)
+            source.packets = some
+            yield source
+
+    return opener
+
+
 def test_lost_frames_are_repeated_and_counted(tmp_path):
-    """Frames lost after the encoder: what follows until the next keyframe refers to them."""
-    path = record(tmp_path, change=losing("left_wrist", {7, 20, 21}))
-    whole = record(tmp_path)
-    report = export_lerobot([whole, path], tmp_path / "out")
-    overhead, wrist, _ = report.episodes[1].cameras
+    """A packet lost after the encoder spoils all pictures until a keyframe, and no decoder says so."""
+    paths = [record(tmp_path), record(tmp_path)]
+    opener = dropping("left_wrist", {7, 20, 21})
+    report = export_lerobot(paths[1:], tmp_path / "out", opener=opener)
+    overhead, wrist, _ = report.episodes[0].cameras
     assert overhead.remuxed
     assert not wrist.remuxed
     assert wrist.reason == "3 frames are lost within the episode"
-    assert {7, 20, 21} <= set(wrist.repeated_rows)
-    assert wrist.repeated == len(wrist.repeated_rows)
-    assert not {r for r in wrist.repeated_rows if r < 7 or 15 <= r < 20}  # intact, or after a keyframe
-    assert len(pictures(mp4(tmp_path / "out", "left_wrist"))) == 60
-    shown = pictures(mp4(tmp_path / "out", "left_wrist"), 30)
-    with EpisodeReader(whole) as reader:
+    assert wrist.repeated_rows == (*range(7, 15), *range(20, 30))
+    assert wrist.repeated == 18
+    shown = pictures(mp4(tmp_path / "out", "left_wrist"))
+    assert len(shown) == 30
+    with EpisodeReader(paths[0]) as reader:
         truth = list(reader.frames("left_wrist"))
     for row, picture in enumerate(shown):
         held = max(r for r in range(row + 1) if r not in wrist.repeated_rows)
         error = np.abs(picture.astype(int) - truth[held]).mean()
         assert error < 4, f"row {row} should show frame {held}"
     skew = table(tmp_path / "out")["capture_skew_s"]
-    assert skew[30 + 7][1] == pytest.approx(-1 / 30, abs=1e-3)
+    assert [skew[row][1] for row in (6, 7, 14, 15)] == pytest.approx([0, -1 / 30, -8 / 30, 0], abs=1e-3)
+    assert wrist.skew_max_s == pytest.approx(10 / 30, abs=1e-3)
     assert "3 frames are lost within the episode" in report.notes[0]
-    provenance = json.loads((tmp_path / "out/meta/teleop.json").read_text())["episodes"][1]
+    provenance = json.loads((tmp_path / "out/meta/teleop.json").read_text())["episodes"][0]
     assert provenance["cameras"]["left_wrist"]["repeated_rows"] == list(wrist.repeated_rows)
+
+
+def test_frames_the_camera_never_took_cost_only_themselves(tmp_path):
+    """The stream is whole, its numbers have a gap: only the missing rows show the frame before."""
+    header = synthetic_header(("overhead",), width=64, height=48)
+
+    def skipping(sample):
+        if isinstance(sample, VideoPacket) and sample.seq >= 7:
+            period = round(1e9 / 30)
+            return dataclasses.replace(sample, seq=sample.seq + 3, capture_ns=sample.capture_ns + 3 * period)
+        return sample
+
+    path = record(tmp_path, 1.2, change=skipping, header=header)
+    report = export_lerobot([path], tmp_path / "out")
+    assert report.episodes[0].cameras[0].repeated_rows == (7, 8, 9)
+    assert report.rows == 39
+    shown = pictures(mp4(tmp_path / "out", "overhead"))
+    with EpisodeReader(path) as reader:
+        truth = list(reader.frames("overhead"))
+    for row, picture in enumerate(shown):
+        frame = row if row < 7 else max(6, row - 3)
+        assert np.abs(picture.astype(int) - truth[frame]).mean() < 4
+
+
+def test_a_gap_that_the_numbers_hide_is_found_in_the_stream(tmp_path):
+    path = record(tmp_path)
+
+    @contextmanager
+    def hiding(path):
+        with dropping("overhead", {7})(path) as source:
+            video = source.video
+            whole = video("overhead")
+            closed = dataclasses.replace(whole, seq=np.arange(len(whole.seq)))
+            source.video = lambda name: closed if name == "overhead" else video(name)
+            yield source
+
+    report = export_lerobot([path], tmp_path / "out", opener=hiding)
+    overhead = report.episodes[0].cameras[0]
+    assert overhead.reason == "packet 7 refers to a picture that is not there"
+    assert overhead.repeated_rows == tuple(range(7, 14))
 
 
 def test_reencoded_video_shares_the_file_of_remuxed_video(tmp_path):
