@@ -53,24 +53,25 @@ def probe(look: Look, cameras: int = 3, budget_cores: float = 0.6) -> RenderChoi
     """
     cell = Cell(look)
     costs: dict[str, float] = {}
-    device, software = "", True
-    for width, height, fps in OPTIONS:
+    for option in OPTIONS:
+        width, height, fps = option
         size = f"{width}x{height}"
-        if size not in costs:
-            with CellRenderer(cell.model, width, height) as renderer:
+        with CellRenderer(cell.model, width, height) as renderer:
+            if size not in costs:
                 costs[size] = frame_cost_ms(renderer, cell.qpos)
-                device, software = renderer.device, renderer.software
+            device, software = renderer.device, renderer.software
         load = costs[size] * 1e-3 * fps * cameras
         fits = load <= budget_cores
-        if fits or (width, height, fps) == OPTIONS[-1]:
-            break
-    drawn_by = "the processor" if software else device
-    verdict = "within" if fits else "more than"
-    reason = (
-        f"A {size} frame costs {costs[size]:.1f} ms on {drawn_by}; {cameras} cameras at {fps}/s take "
-        f"{load:.2f} of a core, {verdict} the {budget_cores:.2f} allowed."
-    )
-    return RenderChoice(width, height, fps, costs, device, software, fits, reason)
+        if fits or option == OPTIONS[-1]:
+            drawn_by = "the processor" if software else device
+            verdict = "within" if fits else "more than"
+            reason = (
+                f"A {size} frame costs {costs[size]:.1f} ms on {drawn_by}; {cameras} cameras at {fps}/s take "
+                f"{load:.2f} of a core, {verdict} the {budget_cores:.2f} allowed."
+            )
+            return RenderChoice(width, height, fps, costs, device, software, fits, reason)
+    msg = "no camera format to choose from"
+    raise RuntimeError(msg)
 
 
 def frame_cost_ms(renderer: CellRenderer, qpos: Array) -> float:
