@@ -210,9 +210,11 @@ def _build_control(context: ProcessContext) -> Runnable:
 
 
 def _build_recorder(context: ProcessContext) -> Runnable:
+    from devices.sim.model import model_xml
     from teleop_app.station.recorder import RecorderProcess
 
-    return RecorderProcess(context)
+    model = model_xml("primitive") if any(arm.follower == "sim" for arm in context.config.arms) else ""
+    return RecorderProcess(context, robot_model=model)
 
 
 def _build_operator(context: ProcessContext) -> Runnable:

@@ -14,7 +14,6 @@ from sessions.rows import Author
 from teleop_app.commands.episodes import find_episodes, resolve
 from teleop_app.commands.options import DataDirOption, JsonOption, chosen_data_dir, print_json
 from teleop_app.core.paths import DataDir
-from teleop_app.station.client import StationCard
 from teleop_app.station.store_recovery import recover_store
 from teleop_app.station.supervise import StationLock
 

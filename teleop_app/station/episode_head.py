@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
-from pathlib import Path
 
 import teleop_app
 from recorders.schema import CameraHeader, EpisodeHeader
@@ -15,7 +13,6 @@ from teleop_app.core.types import CameraSetup
 from teleop_app.station.recorder_catalog import OpenSession
 from teleop_app.station.scene_preparation import Scene
 
-logger = logging.getLogger(__name__)
 _JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate", "gripper")
 
 
@@ -78,13 +75,9 @@ def _camera_header(setup: CameraSetup) -> CameraHeader:
     )
 
 
-def episode_attachments(config: StationConfig) -> tuple[Attachment, ...]:
-    """The station file, and the robot's model where the station names one of its own."""
+def episode_attachments(config: StationConfig, robot_model: str = "") -> tuple[Attachment, ...]:
+    """The station file, and the MJCF text of the robot when there is one."""
     found = [Attachment("station.toml", "application/toml", station_text(config).encode())]
-    model = config.simulation.model
-    if model:
-        try:
-            found.append(Attachment(Path(model).name, "application/xml", Path(model).read_bytes()))
-        except OSError as error:
-            logger.warning("the model %s is not attached: %s", model, error)
+    if robot_model:
+        found.append(Attachment("robot.xml", "application/xml", robot_model.encode()))
     return tuple(found)

@@ -66,10 +66,14 @@ class RecorderProcess:
     Args:
         context: Of the process.
         catalog: An open catalog (tests); the store's own by default.
+        robot_model: MJCF text of the robot, attached to each episode.
     """
 
-    def __init__(self, context: ProcessContext, catalog: Catalog | None = None) -> None:
+    def __init__(
+        self, context: ProcessContext, catalog: Catalog | None = None, robot_model: str = ""
+    ) -> None:
         self._context = context
+        self._robot_model = robot_model
         self._clock = context.clock
         self._data = context.data
         recording = context.config.recording
@@ -508,7 +512,7 @@ class RecorderProcess:
                 self._data.open / f"{header.uuid}.mcap",
                 header,
                 destination=self._data.episodes / f"{header.uuid}.mcap",
-                attachments=episode_attachments(config),
+                attachments=episode_attachments(config, self._robot_model),
                 flush_s=config.recording.flush_s,
                 reserve=self._reserve,
             )
