@@ -20,14 +20,20 @@ def driver() -> KeyDriver:
     return KeyDriver(["left", "right"], MappingSection())
 
 
+def engage(driver):
+    """Presses Space and takes the released sample that makes the edge."""
+    assert driver.toggle_clutch()
+    assert not driver.sample(0).arms[driver.selected].clutch
+
+
 def test_nothing_is_sent_while_nobody_is_engaged(driver):
     driver.press("move.forward")
     assert driver.sample(0) is None
 
 
 def test_space_engages_the_selected_arm_with_a_resting_twist(driver):
-    assert driver.toggle_clutch()
-    sample = driver.sample(0)
+    engage(driver)
+    sample = driver.sample(1)
     assert sample.actor is Actor.HUMAN
     assert set(sample.arms) == {"left"}
     assert sample.arms["left"].clutch
@@ -46,9 +52,9 @@ def test_space_engages_the_selected_arm_with_a_resting_twist(driver):
 )
 def test_a_held_key_moves_along_its_axis_at_the_configured_speed(driver, action, axis, sign):
     mapping = MappingSection()
-    driver.toggle_clutch()
+    engage(driver)
     driver.press(action)
-    twist = driver.sample(0).arms["left"].twist
+    twist = driver.sample(1).arms["left"].twist
     speed = mapping.key_speed_m_s if axis < 3 else mapping.key_turn_rad_s
     assert twist[axis] == pytest.approx(sign * speed)
     assert np.count_nonzero(twist) == 1
@@ -57,16 +63,16 @@ def test_a_held_key_moves_along_its_axis_at_the_configured_speed(driver, action,
 
 
 def test_two_keys_move_no_faster_than_one(driver):
-    driver.toggle_clutch()
+    engage(driver)
     driver.press("move.forward")
     driver.press("move.right")
-    twist = driver.sample(0).arms["left"].twist
+    twist = driver.sample(1).arms["left"].twist
     assert np.linalg.norm(twist[:3]) == pytest.approx(MappingSection().key_speed_m_s)
 
 
 def test_release_is_said_several_times_and_then_nothing(driver):
-    driver.toggle_clutch()
-    driver.sample(0)
+    engage(driver)
+    driver.sample(1)
     driver.toggle_clutch()
     released = [driver.sample(n * 16 * MS) for n in range(RELEASE_SAMPLES)]
     assert all(not sample.arms["left"].clutch for sample in released)
@@ -75,8 +81,8 @@ def test_release_is_said_several_times_and_then_nothing(driver):
 
 
 def test_changing_the_arm_releases_the_old_one_and_does_not_engage_the_new_one(driver):
-    driver.toggle_clutch()
-    driver.sample(0)
+    engage(driver)
+    driver.sample(1)
     assert driver.select_next() == "right"
     sample = driver.sample(16 * MS)
     assert set(sample.arms) == {"left"}
@@ -90,14 +96,16 @@ def test_losing_the_window_lets_go_of_keys_clutch_and_target(driver):
     driver.release_all()
     assert not driver.sample(0).arms["left"].clutch
     driver.toggle_clutch()
-    assert not driver.sample(16 * MS).arms["left"].twist.any()
+    driver.sample(16 * MS)
+    assert not driver.sample(32 * MS).arms["left"].twist.any()
 
 
 def test_a_drag_is_a_held_clutch_with_the_pose(driver):
     driver.grab("right", POSE)
     moved = POSE + np.array([0.05, 0, 0, 0, 0, 0, 0])
     driver.move_target("right", moved)
-    asked = driver.sample(0).arms["right"]
+    assert not driver.sample(0).arms["right"].clutch
+    asked = driver.sample(1).arms["right"]
     assert asked.clutch
     np.testing.assert_allclose(asked.pose, moved)
     driver.drop()
@@ -105,8 +113,8 @@ def test_a_drag_is_a_held_clutch_with_the_pose(driver):
 
 
 def test_switching_from_keys_to_drag_releases_for_one_sample(driver):
-    driver.toggle_clutch()
-    driver.sample(0)
+    engage(driver)
+    driver.sample(1)
     driver.grab("left", POSE)
     first, second = driver.sample(16 * MS), driver.sample(32 * MS)
     assert not first.arms["left"].clutch
@@ -122,8 +130,8 @@ def test_a_target_of_another_arm_or_without_a_grab_moves_nothing(driver):
 
 def test_the_gripper_starts_where_it_is_measured(driver):
     driver.set_measured_gripper("left", 0.3)
-    driver.toggle_clutch()
-    assert driver.sample(0).arms["left"].gripper == pytest.approx(0.3)
+    engage(driver)
+    assert driver.sample(1).arms["left"].gripper == pytest.approx(0.3)
     driver.toggle_gripper()
     assert driver.sample(16 * MS).arms["left"].gripper == 1.0
     driver.toggle_gripper()
@@ -131,8 +139,8 @@ def test_the_gripper_starts_where_it_is_measured(driver):
 
 
 def test_a_held_gripper_key_moves_it_slowly_and_stops_at_the_end(driver):
-    driver.toggle_clutch()
-    driver.sample(0)
+    engage(driver)
+    driver.sample(1)
     driver.press("gripper.close")
     first = driver.sample(16 * MS).arms["left"].gripper
     assert 0.9 < first < 1.0
@@ -142,8 +150,21 @@ def test_a_held_gripper_key_moves_it_slowly_and_stops_at_the_end(driver):
 
 
 def test_samples_are_numbered_without_gaps(driver):
-    driver.toggle_clutch()
-    assert [driver.sample(n * 16 * MS).seq for n in range(3)] == [1, 2, 3]
+    engage(driver)
+    assert [driver.sample(n * 16 * MS).seq for n in range(1, 4)] == [2, 3, 4]
+
+
+def test_a_resting_sample_holds_no_clutch(driver):
+    sample = driver.resting(0)
+    assert set(sample.arms) == {"left", "right"}
+    assert not any(arm.clutch for arm in sample.arms.values())
+
+
+def test_every_engagement_begins_with_a_released_sample(driver):
+    for n in range(3):
+        engage(driver)
+        assert driver.sample(n).arms["left"].clutch
+        driver.toggle_clutch()
 
 
 def test_an_unknown_arm_is_refused_with_the_valid_names(driver):
@@ -155,6 +176,7 @@ def test_an_unknown_arm_is_refused_with_the_valid_names(driver):
 def test_a_dragged_target_undoes_yaw_and_scale_of_the_mapping(yaw, scale, dx, dy):
     driver = KeyDriver(["left"], MappingSection(yaw_deg=yaw, scale=scale))
     driver.grab("left", POSE)
+    driver.sample(0)
     start = driver.sample(0).arms["left"].pose
     goal = POSE + np.array([dx, dy, 0.1, 0, 0, 0, 0])
     driver.move_target("left", goal)

@@ -198,3 +198,13 @@ def test_the_strip_keeps_twenty_seconds_and_leaves_gaps_empty():
     assert np.isfinite(history.speed).sum() == 1
     history.add_speed(int(10e9), 9.0)
     assert np.nanmax(history.speed) == pytest.approx(0.2)
+
+
+def test_the_keyboard_is_heard_before_it_is_needed(model, direct_port):
+    for ms in range(0, 1000, 16):
+        assert not model.send_sample(10**12 + ms * 1_000_000)
+    assert 8 <= len(direct_port.samples) <= 10
+    assert not any(arm.clutch for sample in direct_port.samples for arm in sample.arms.values())
+    model.on_link(False)
+    model.send_sample(2 * 10**12)
+    assert len(direct_port.samples) <= 10

@@ -112,7 +112,7 @@ def test_verdict_keys(page, fake_station, qtbot, key, command):
     )
     page.refresh()
     assert page.stack.currentWidget() is page.verdict
-    assert "A frame was lost." in page.verdict.reasons.text()
+    assert "A frame was lost." in page.verdict.reasons[0].text()
     QTest.keyClick(page, key)
     called(fake_station, qtbot, command)
 
@@ -165,7 +165,7 @@ def test_losing_the_window_drops_the_clutch_at_once(page, fake_station):
     assert not fake_station.samples[-1].arms["left"].clutch
     count = len(fake_station.samples)
     page._send_sample()
-    assert len(fake_station.samples) == count
+    assert not any(arm.clutch for sample in fake_station.samples[count:] for arm in sample.arms.values())
 
 
 def test_leaving_the_page_drops_the_clutch_at_once(page, fake_station):

@@ -131,6 +131,7 @@ _DRIVERS = {Actor.HUMAN: "human", Actor.SCRIPT: "script", Actor.POLICY: "policy"
 _DRIVER_WORDS = {"human": "You drive", "script": "The script drives", "policy": "The policy drives"}
 _SOUNDED = {ControlState.HOLD: Cue.HOLD, ControlState.FAULT: Cue.FAULT, ControlState.ESTOP: Cue.FAULT}
 _NOTE_INTERVAL_NS = 20_000_000
+_REST_INTERVAL_NS = 100_000_000
 _RESUME = "Press {key} to resume."
 
 
@@ -169,6 +170,7 @@ class CollectModel(QObject):
         self._linked = False
         self._tick: ControlTick | None = None
         self._noted_ns = 0
+        self._rested_ns = 0
         self._recorder: RecorderStatus | None = None
         self._task: TaskStatus | None = None
         self._control_state: ControlState | None = None
@@ -403,12 +405,19 @@ class CollectModel(QObject):
         self._port.call("control", "reset_estop", failed=self.refused.emit)
 
     def send_sample(self, now_ns: int) -> bool:
-        """Sends what the keys and mouse ask now; returns whether anything was sent."""
+        """Sends what the keys and mouse ask now; returns whether they ask anything.
+
+        While they do not, a resting sample goes out ten times a second.
+        """
         sample = self.driving.sample(now_ns)
-        if sample is None:
-            return False
-        self._port.send_input(sample)
-        return True
+        if sample is not None:
+            self._port.send_input(sample)
+            self._rested_ns = now_ns
+            return True
+        if self._linked and now_ns - self._rested_ns >= _REST_INTERVAL_NS:
+            self._rested_ns = now_ns
+            self._port.send_input(self.driving.resting(now_ns))
+        return False
 
 
 def _note(error: TeleopError) -> None:
@@ -421,7 +430,8 @@ def _summary(recorder: RecorderStatus) -> str:
     frames = sum(recorder.frames.values())
     lost = sum(recorder.lost.values())
     losses = "no frame lost" if not lost else f"{lost} of {frames + lost} frames lost"
-    return f"{recorder.elapsed_s:.1f} s, {recorder.size_bytes / 1e6:.1f} MB, {losses}"
+    length = f"{recorder.elapsed_s:.1f} s, " if recorder.elapsed_s > 0 else ""
+    return f"{length}{recorder.size_bytes / 1e6:.1f} MB, {losses}"
 
 
 def _figures(recorder: RecorderStatus) -> str:

@@ -1,8 +1,9 @@
 """Driving by keys and mouse: held keys and a dragged target become `InputSample`s. No widgets.
 
 A clutch is never left engaged by accident: losing the window's focus, the end of a drag and a
-change of arm all send a released clutch, and a switch between keys and drag releases for one
-sample so that the mapping takes a new reference and nothing jumps.
+change of arm all send a released clutch. Each engagement begins with one released sample, the
+edge that control waits for, so that the mapping takes a new reference and nothing jumps when
+keys and drag follow each other.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class KeyDriver:
 
     def _engage(self, arm: str) -> None:
         self._engaged = arm
-        self._releasing.pop(arm, None)
+        self._releasing[arm] = 1
         self._gripper[arm] = self._measured_gripper.get(arm, self._gripper.get(arm, 1.0))
 
     def select(self, arm: str) -> None:
@@ -157,8 +158,9 @@ class KeyDriver:
         if arm not in self._arms:
             return
         if self._engaged is not None:
-            self._let_go(self._engaged, samples=1 if self._engaged == arm else RELEASE_SAMPLES)
+            self._let_go(self._engaged)
             self._engaged = None
+        self._releasing[arm] = 1
         self._selected = arm
         self._gripper[arm] = self._measured_gripper.get(arm, self._gripper.get(arm, 1.0))
         self._drag = (arm, np.array(world_T_target, dtype=np.float64))
@@ -182,8 +184,8 @@ class KeyDriver:
             self._let_go(self._engaged)
             self._engaged = None
 
-    def _let_go(self, arm: str, samples: int = RELEASE_SAMPLES) -> None:
-        self._releasing[arm] = samples
+    def _let_go(self, arm: str) -> None:
+        self._releasing[arm] = RELEASE_SAMPLES
 
     def sample(self, now_ns: int) -> InputSample | None:
         """Returns what the hand asks now, None when it has let go. Call about 60 times a second."""
@@ -204,8 +206,17 @@ class KeyDriver:
                 arms[driven] = ArmInput(clutch=True, pose=self._hand_pose(self._drag[1]), gripper=gripper)
             else:
                 arms[driven] = ArmInput(clutch=True, twist=self._twist(), gripper=gripper)
-        if not arms:
-            return None
+        return self._numbered(now_ns, arms) if arms else None
+
+    def resting(self, now_ns: int) -> InputSample:
+        """Returns a sample that holds nothing, to be sent now and then while nobody drives.
+
+        Control counts a clutch only after it has seen it released, and the first messages of a
+        new connection may be lost; a device that is heard before it is needed avoids both.
+        """
+        return self._numbered(now_ns, {arm: ArmInput(clutch=False) for arm in self._arms})
+
+    def _numbered(self, now_ns: int, arms: dict[str, ArmInput]) -> InputSample:
         self._seq += 1
         return InputSample(source=SOURCE, actor=Actor.HUMAN, seq=self._seq, capture_ns=now_ns, arms=arms)
 

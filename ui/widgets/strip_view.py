@@ -15,7 +15,7 @@ from ui.theme import FontSize, Role
 from ui.viewmodels.strip_history import ACTORS, BINS, SPAN_S, StripHistory
 
 _LABEL_PX = 64
-_VALUE_PX = 72
+_VALUE_PX = 92
 _WHO_PX = 12
 _ACTOR_ROLES = {Actor.HUMAN: Role.HUMAN, Actor.SCRIPT: Role.POLICY, Actor.POLICY: Role.POLICY}
 _SPEED_FLOOR_M_S = 0.2

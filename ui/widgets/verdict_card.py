@@ -9,6 +9,7 @@ from ui import theme
 from ui.actions import ActionRegistry
 from ui.theme import FontSize
 from ui.viewmodels.collect import CollectView
+from ui.widgets.labels import ElidedLabel
 
 _SHOWN_REASONS = 3
 
@@ -29,9 +30,7 @@ class VerdictCard(QFrame):
         self.title.setFont(theme.font(FontSize.STATE, bold=True))
         self.summary = QLabel()
         self.summary.setProperty("kind", "muted")
-        self.reasons = QLabel()
-        self.reasons.setWordWrap(True)
-        self.reasons.setTextFormat(Qt.TextFormat.PlainText)
+        self.reasons = [ElidedLabel() for _ in range(_SHOWN_REASONS)]
         self.save = self._button("Save", actions.key_label("save"), primary=True)
         self.redo = self._button("Redo", actions.key_label("redo"))
         self.discard = self._button("Discard", actions.key_label("discard"))
@@ -45,10 +44,12 @@ class VerdictCard(QFrame):
         self.countdown.setProperty("kind", "label")
         box = QVBoxLayout(self)
         box.setContentsMargins(theme.grid(1.5), theme.grid(1.5), theme.grid(1.5), theme.grid(1.5))
-        box.setSpacing(theme.grid(1))
+        box.setSpacing(theme.grid(0.75))
         box.addWidget(self.title)
         box.addWidget(self.summary)
-        box.addWidget(self.reasons, 1)
+        for line in self.reasons:
+            box.addWidget(line)
+        box.addStretch(1)
         row = QHBoxLayout()
         row.setSpacing(theme.grid(1))
         row.addWidget(self.save, 4)
@@ -73,11 +74,13 @@ class VerdictCard(QFrame):
         title = {True: "Solved", False: "Not solved", None: "Keep this episode?"}[view.succeeded]
         _set(self.title, title)
         _set(self.summary, view.summary)
-        shown = [f"▲  {reason}" for reason in view.reasons[:_SHOWN_REASONS]]
-        if len(view.reasons) > _SHOWN_REASONS:
-            shown.append(f"and {len(view.reasons) - _SHOWN_REASONS} more")
-        _set(self.reasons, "\n".join(shown) if shown else "✓  Nothing looks wrong with it.")
-        self.reasons.setToolTip("\n".join(view.reasons))
+        shown = list(view.reasons) or ["Nothing looks wrong with it."]
+        if len(shown) > _SHOWN_REASONS:
+            more = len(shown) - _SHOWN_REASONS + 1
+            shown[_SHOWN_REASONS - 1 :] = [f"and {more} more"]
+        for line, reason in zip(self.reasons, [*shown, *[""] * _SHOWN_REASONS], strict=False):
+            line.setText(f"\N{BULLET}  {reason}" if reason else "")
+        self.setToolTip("\n".join(view.reasons))
         if view.countdown_s >= 0:
             self.bar.setValue(round(1000 * min(view.countdown_s / self._autosave_s, 1.0)))
             _set(self.countdown, f"Saved by itself in {view.countdown_s:.0f} s. Any key stops that.")
