@@ -358,7 +358,7 @@ class ControlLoop:
 
     def _follow_states(self, now_ns: int, requests: Sequence[ArmRequest | None], outcome: Outcome) -> None:
         states, before = self._states, self._states.state
-        driven = self._motion is None and any(request is not None for request in requests)
+        driven = self._driver is not None and any(request is not None for request in requests)
         if self._lost_by is not None and self._lost_by.released:
             self._forget_loss()
         if self._supervisor.estopped:

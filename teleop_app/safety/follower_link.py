@@ -12,6 +12,7 @@ from teleop_app.core.config import SafetySection
 from teleop_app.core.errors import DeviceError
 from teleop_app.core.geometry import Array
 from teleop_app.safety.contract import CommandedFollower, FollowerReading
+from teleop_app.safety.plausible import is_plausible
 from teleop_app.safety.watchdog import FollowerWatchdog
 
 logger = logging.getLogger(__name__)
@@ -92,4 +93,4 @@ class FollowerLink:
 
 
 def _is_finite(state: FollowerReading) -> bool:
-    return bool(np.isfinite(state.position).all())
+    return is_plausible(state.position)

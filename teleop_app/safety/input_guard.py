@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from teleop_app.core.config import SafetySection
-from teleop_app.core.geometry import Array, is_pose, quat_angle
+from teleop_app.core.geometry import Array, quat_angle
 from teleop_app.core.types import ArmInput, InputSample, SafetyFlag
+from teleop_app.safety.plausible import LARGEST, is_plausible, is_plausible_pose
 from teleop_app.safety.watchdog import MAX_AHEAD_NS, Freshness, InputWatchdog
 
 MAX_TURN_RAD = 0.8
@@ -161,13 +162,13 @@ def _kind(asked: ArmInput) -> str:
 
 
 def _malformed(asked: ArmInput) -> Rejection | None:
-    if asked.pose is not None and not is_pose(asked.pose):
+    if asked.pose is not None and not is_plausible_pose(asked.pose):
         return Rejection(SafetyFlag.NON_FINITE, f"The hand's pose {_shown(asked.pose)} is not a finite pose.")
-    if asked.twist is not None and (asked.twist.shape != (6,) or not np.isfinite(asked.twist).all()):
+    if asked.twist is not None and not is_plausible(asked.twist, 6):
         return Rejection(SafetyFlag.NON_FINITE, f"The twist {_shown(asked.twist)} is not six finite numbers.")
-    if asked.joints is not None and not (asked.joints.ndim == 1 and np.isfinite(asked.joints).all()):
+    if asked.joints is not None and not is_plausible(asked.joints):
         return Rejection(SafetyFlag.NON_FINITE, f"The leader's joints {_shown(asked.joints)} are not finite.")
-    if asked.gripper is not None and not np.isfinite(asked.gripper):
+    if asked.gripper is not None and not abs(asked.gripper) < LARGEST:
         return Rejection(SafetyFlag.NON_FINITE, f"The gripper command {asked.gripper} is not finite.")
     return None
 

@@ -15,13 +15,14 @@ import numpy as np
 
 from teleop_app.core.clock import Clock
 from teleop_app.core.config import SafetySection
-from teleop_app.core.geometry import Array, is_pose
+from teleop_app.core.geometry import Array
 from teleop_app.core.types import SafetyFlag
 from teleop_app.safety.contract import CommandedFollower, Kinematics
 from teleop_app.safety.follower_link import FollowerLink
 from teleop_app.safety.jerk_limiter import STILL_RAD_S, JerkLimiter, Mask
 from teleop_app.safety.limits import CellLimits
 from teleop_app.safety.outcome import Anchor, ArmRequest, Intervention, Outcome
+from teleop_app.safety.plausible import LARGEST, is_plausible, is_plausible_pose
 from teleop_app.safety.watchdog import Freshness, InputWatchdog
 from teleop_app.safety.workspace import Workspace
 
@@ -323,10 +324,9 @@ class SafetySupervisor:
 
 
 def _is_finite(request: ArmRequest, joints: int) -> bool:
-    """Whether a request is finite and of the right shapes."""
-    if request.pose is not None and not is_pose(request.pose):
+    """Whether a request is finite, of a sane size and of the right shapes."""
+    if request.pose is not None and not is_plausible_pose(request.pose):
         return False
-    if request.joints is not None:
-        if request.joints.shape != (joints,) or not np.isfinite(request.joints).all():
-            return False
-    return bool(np.isfinite(request.gripper))
+    if request.joints is not None and not is_plausible(request.joints, joints):
+        return False
+    return abs(request.gripper) < LARGEST

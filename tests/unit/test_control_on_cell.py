@@ -89,11 +89,11 @@ def circled():
         tick = bench.tick()
         wanted = start[:3] + offset
         errors.append(np.linalg.norm(bench.cell.tcp_pose("left")[:3] - wanted))
-    return bench, start, offset, turn, errors, tick
+    return bench, start, turn, errors, tick
 
 
 def test_control_on_cell_follows_the_hand(circled):
-    bench, start, offset, turn, errors, tick = circled
+    bench, start, turn, errors, tick = circled
     assert tick.state is ControlState.ENGAGED
     assert tick.engaged == (True, False)
     assert errors[-1] < 0.01
@@ -102,7 +102,7 @@ def test_control_on_cell_follows_the_hand(circled):
 
 
 def test_control_on_cell_lags_little_under_way(circled):
-    _, _, _, _, errors, _ = circled
+    _, _, _, errors, _ = circled
     assert max(errors) < 0.04
 
 
@@ -110,3 +110,18 @@ def test_control_on_cell_leaves_the_other_arm_alone(circled):
     bench, *_ = circled
     sent = np.array([tick.sent for tick in bench.ticks])
     assert np.ptp(sent[:, 7:], axis=0).max() < 1e-9
+
+
+def test_control_on_cell_goes_home_by_itself(circled):
+    bench, *_ = circled
+    bench.sample({"left": ArmInput(clutch=False)})
+    bench.tick()
+    bench.loop.start_home(bench.clock.now_ns())
+    for _ in range(1200):
+        bench.tick()
+        if any(event.kind == "control.homed" for event in bench.loop.take_events()):
+            break
+    else:
+        pytest.fail("the arms did not get home")
+    home = np.array([value for arm in ARMS for value in (*arm.home_q, 1.0)])
+    assert np.abs(bench.cell.read()[0] - home).max() < 0.02
