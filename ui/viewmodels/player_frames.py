@@ -321,5 +321,6 @@ class FrameWorker(QObject):
 def image_of(pixels: NDArray[np.uint8]) -> QImage:
     """Returns a picture that owns its memory, in the format that paints fastest."""
     height, width, _ = pixels.shape
-    view = QImage(np.ascontiguousarray(pixels).data, width, height, 3 * width, QImage.Format.Format_RGB888)
+    data = np.ascontiguousarray(pixels).tobytes()
+    view = QImage(data, width, height, 3 * width, QImage.Format.Format_RGB888)
     return view.convertToFormat(QImage.Format.Format_RGB32)

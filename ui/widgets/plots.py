@@ -1,0 +1,355 @@
+"""Curves under the player on the common time axis: joints, grippers, forces."""
+
+from __future__ import annotations
+
+# ruff: noqa: N802
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PyQt6.QtCore import QEvent, QPointF, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QMouseEvent, QResizeEvent, QWheelEvent
+from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from ui import theme
+from ui.theme import FontSize
+from ui.viewmodels.player import TimeAxis
+from ui.viewmodels.player_media import EpisodeTracks, min_max_thinned
+from ui.widgets.time_ruler import LEFT_PX, RIGHT_PX
+
+_LEAST_BINS = 200
+_WHEEL_STEP = 1.25
+_DARK_LINES = ("#6CB2FF", "#F5A524", "#4CC38A", "#FF8F8F", "#C3A6FF", "#5FD3DC", "#D7C04A")
+_LIGHT_LINES = ("#0B62C4", "#9A5B00", "#18794E", "#C6303A", "#6B4BD1", "#0E7C86", "#7A6A00")
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One line: its name, times [s] and values of shape (k,), its colour number, dashed or solid."""
+
+    name: str
+    at_s: NDArray[np.float64]
+    values: NDArray[np.float64]
+    color: int
+    dashed: bool = False
+
+
+def line_colors() -> tuple[str, ...]:
+    """Returns the colours of curves in the theme in force; none of them means anything elsewhere."""
+    return _DARK_LINES if theme.tokens().name == "dark" else _LIGHT_LINES
+
+
+class TimePlot(pg.PlotWidget):
+    """One plot on the common time axis; curves are thinned to what the width can show.
+
+    Args:
+        axis: The stretch shown.
+        unit: Beside the numbers.
+        parent: Owner.
+    """
+
+    scrubbed = pyqtSignal(float)
+
+    def __init__(self, axis: TimeAxis, unit: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._axis = axis
+        self._curves: list[Curve] = []
+        self._items: list[pg.PlotDataItem] = []
+        self._unit = unit
+        self.setMenuEnabled(False)
+        self.setMouseEnabled(x=False, y=False)
+        self.hideButtons()
+        self.setFrameShape(pg.PlotWidget.Shape.NoFrame)
+        self.setMinimumHeight(theme.grid(7))
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._plot: Any = self.getPlotItem()  # pyqtgraph is not typed
+        item = self._plot
+        item.setContentsMargins(0, 2, RIGHT_PX, 2)
+        item.hideAxis("bottom")
+        item.getAxis("left").setWidth(LEFT_PX)
+        item.getAxis("left").setStyle(tickLength=-4, autoExpandTextSpace=False, maxTickLevel=0)
+        item.getAxis("left").setTickDensity(0.6)
+        item.getViewBox().setDefaultPadding(0.0)
+        self._cursor = pg.InfiniteLine(angle=90, movable=False)
+        self._plot.addItem(self._cursor, ignoreBounds=True)
+        axis.changed.connect(self._follow_axis)
+        self.retheme()
+
+    def set_curves(
+        self, curves: Sequence[Curve], low: float | None = None, high: float | None = None
+    ) -> None:
+        """Shows other curves; without `low` and `high` the range is that of the curves."""
+        for item in self._items:
+            self.removeItem(item)
+        self._curves = list(curves)
+        self._items = [pg.PlotDataItem(connect="finite", skipFiniteCheck=False) for _ in curves]
+        for item in self._items:
+            self.addItem(item)
+        self._set_range(low, high)
+        self._color_curves()
+        self._follow_axis()
+
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        """The curves shown."""
+        return tuple(self._curves)
+
+    def set_ticks(self, values: Sequence[float]) -> None:
+        """Puts numbers at these values only."""
+        self._plot.getAxis("left").setTicks([[(value, f"{value:g}") for value in values]])
+
+    def set_cursor(self, at_s: float) -> None:
+        """Moves the cursor line."""
+        self._cursor.setValue(at_s)
+
+    def _set_range(self, low: float | None, high: float | None) -> None:
+        values = [curve.values[np.isfinite(curve.values)] for curve in self._curves]
+        values = [each for each in values if len(each)]
+        bottom = min((float(each.min()) for each in values), default=0.0) if low is None else low
+        top = max((float(each.max()) for each in values), default=1.0) if high is None else high
+        if top - bottom < 1e-6:
+            bottom, top = bottom - 0.5, top + 0.5
+        room = (top - bottom) * 0.06
+        self._plot.setYRange(bottom - room, top + room, padding=0)
+
+    def _follow_axis(self) -> None:
+        self._plot.setXRange(self._axis.start_s, self._axis.end_s, padding=0)
+        bins = max(self.width() - LEFT_PX - RIGHT_PX, _LEAST_BINS)
+        margin = self._axis.span_s * 0.02
+        for curve, item in zip(self._curves, self._items, strict=True):
+            first = max(int(np.searchsorted(curve.at_s, self._axis.start_s - margin)) - 1, 0)
+            last = int(np.searchsorted(curve.at_s, self._axis.end_s + margin)) + 1
+            at_s, values = min_max_thinned(curve.at_s[first:last], curve.values[first:last], bins)
+            item.setData(at_s, values)
+
+    def retheme(self) -> None:
+        """Takes the colours of the theme in force."""
+        t = theme.tokens()
+        self.setBackground(t.panel)
+        axis = self._plot.getAxis("left")
+        axis.setPen(pg.mkPen(t.border))
+        axis.setTextPen(pg.mkPen(t.muted))
+        axis.setTickFont(theme.font(FontSize.LABEL, tabular=True))
+        self._plot.showGrid(y=True, alpha=0.12)
+        self._cursor.setPen(pg.mkPen(t.text, width=1))
+        self._color_curves()
+
+    def _color_curves(self) -> None:
+        colors = line_colors()
+        for curve, item in zip(self._curves, self._items, strict=True):
+            color = QColor(colors[curve.color % len(colors)])
+            style = Qt.PenStyle.DashLine if curve.dashed else Qt.PenStyle.SolidLine
+            pen = pg.mkPen(color, width=1, style=style)
+            if curve.dashed:
+                pen.setDashPattern([4, 4])
+            item.setPen(pen)
+
+    def _to_s(self, x: float) -> float:
+        box = self._plot.getViewBox()
+        at_s = box.mapSceneToView(QPointF(x, 0)).x()
+        return min(max(at_s, self._axis.start_s), self._axis.end_s)
+
+    def mousePressEvent(self, ev: QMouseEvent | None) -> None:
+        """Moves the cursor to the pointer."""
+        if ev is not None and ev.button() == Qt.MouseButton.LeftButton:
+            self.scrubbed.emit(self._to_s(ev.position().x()))
+            ev.accept()
+
+    def mouseMoveEvent(self, ev: QMouseEvent | None) -> None:
+        """Drags the cursor."""
+        if ev is not None and ev.buttons() & Qt.MouseButton.LeftButton:
+            self.scrubbed.emit(self._to_s(ev.position().x()))
+            ev.accept()
+
+    def mouseReleaseEvent(self, ev: QMouseEvent | None) -> None:
+        """Ends the drag."""
+        if ev is not None:
+            ev.accept()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
+        """Shows the whole episode again."""
+        self._axis.reset(self._axis.duration_s)
+
+    def wheelEvent(self, ev: QWheelEvent | None) -> None:
+        """Zooms about the pointer."""
+        if ev is not None:
+            self._axis.zoom(_WHEEL_STEP ** (ev.angleDelta().y() / 120), self._to_s(ev.position().x()))
+            ev.accept()
+
+    def resizeEvent(self, ev: QResizeEvent | None) -> None:
+        """Thins the curves for another width."""
+        super().resizeEvent(ev)
+        if hasattr(self, "_axis"):
+            self._follow_axis()
+
+
+class PlotStack(QWidget):
+    """Joints, grippers and forces of an episode under each other."""
+
+    scrubbed = pyqtSignal(float)
+    _theme = ""
+
+    def __init__(self, axis: TimeAxis, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._tracks: EpisodeTracks | None = None
+        self.choice = QComboBox()
+        self.choice.setAccessibleName("Joints shown")
+        self.choice.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self._chosen = ""
+        self.choice.currentIndexChanged.connect(self._show_joints)
+        self.choice.textActivated.connect(self._choose)
+        self._legend = QLabel()
+        self._legend.setTextFormat(Qt.TextFormat.RichText)
+        self._legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.joints, self.grippers, self.forces = TimePlot(axis), TimePlot(axis), TimePlot(axis)
+        self._gripper_legend, self._force_legend = QLabel(), QLabel()
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(0)
+        head = self._head("Joints [rad]", self._legend)
+        head.insertWidget(1, self.choice)
+        self.joints.setToolTip("Solid: measured. Dashed: sent.")
+        self.grippers.setToolTip("Solid: measured. Dashed: sent.")
+        box.addLayout(head)
+        self.choice.setFont(theme.font(FontSize.LABEL))
+        self.choice.setStyleSheet("QComboBox { min-height: 20px; padding: 0 4px; }")
+        box.addWidget(self.joints, 5)
+        box.addLayout(self._head("Grippers [0 closed .. 1 open]", self._gripper_legend))
+        box.addWidget(self.grippers, 3)
+        box.addLayout(self._head("Force on fingers [N]", self._force_legend))
+        box.addWidget(self.forces, 3)
+        self.grippers.set_ticks((0.0, 0.5, 1.0))
+        for plot in self.plots:
+            plot.scrubbed.connect(self.scrubbed)
+        self._theme = theme.tokens().name
+
+    @property
+    def plots(self) -> tuple[TimePlot, TimePlot, TimePlot]:
+        """The three plots from the top."""
+        return self.joints, self.grippers, self.forces
+
+    @staticmethod
+    def _head(text: str, legend: QLabel) -> QHBoxLayout:
+        title = QLabel(text)
+        title.setProperty("kind", "label")
+        legend.setProperty("kind", "label")
+        legend.setTextFormat(Qt.TextFormat.RichText)
+        legend.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        row = QHBoxLayout()
+        row.setContentsMargins(theme.grid(1), 2, RIGHT_PX, 0)
+        row.setSpacing(theme.grid(1))
+        row.addWidget(title)
+        row.addWidget(legend, 1)
+        return row
+
+    def set_tracks(self, tracks: EpisodeTracks | None) -> None:
+        """Shows another episode's curves; at first those of the arm that moves most."""
+        self._tracks = tracks
+        chosen = self._chosen or (f"Arm {busiest_arm(tracks)}" if tracks is not None else "")
+        self.choice.blockSignals(True)
+        self.choice.clear()
+        for text in choices(tracks.joint_names if tracks is not None else ()):
+            self.choice.addItem(text)
+        self.choice.setCurrentIndex(max(self.choice.findText(chosen), 0))
+        self.choice.blockSignals(False)
+        self.choice.setVisible(self.choice.count() > 1)
+        self._show_joints()
+        self._show_grippers()
+        self._show_forces()
+
+    def _choose(self, text: str) -> None:
+        self._chosen = text
+
+    def set_cursor(self, at_s: float) -> None:
+        """Moves the cursor lines."""
+        for plot in self.plots:
+            plot.set_cursor(at_s)
+
+    def _pairs(self, columns: Sequence[int]) -> list[Curve]:
+        tracks = self._tracks
+        if tracks is None:
+            return []
+        curves = []
+        for color, column in enumerate(columns):
+            name = tracks.joint_names[column]
+            if len(tracks.measured_s):
+                curves.append(Curve(name, tracks.measured_s, tracks.measured[:, column], color))
+            if len(tracks.sent_s):
+                curves.append(Curve(name, tracks.sent_s, tracks.sent[:, column], color, dashed=True))
+        return curves
+
+    def _show_joints(self) -> None:
+        names = self._tracks.joint_names if self._tracks is not None else ()
+        chosen = self.choice.currentText()
+        columns = [i for i, name in enumerate(names) if _matches(name, chosen)]
+        self.joints.set_curves(self._pairs(columns))
+        words = [names[i].rpartition("/")[2] if chosen.startswith("Arm ") else names[i] for i in columns]
+        self._legend.setText(_legend([word.replace("_", " ") for word in words]))
+
+    def _show_grippers(self) -> None:
+        names = self._tracks.joint_names if self._tracks is not None else ()
+        columns = [i for i, name in enumerate(names) if name.endswith("gripper")]
+        self.grippers.set_curves(self._pairs(columns), 0.0, 1.0)
+        self._gripper_legend.setText(_legend([names[i].partition("/")[0] for i in columns]))
+
+    def _show_forces(self) -> None:
+        forces = self._tracks.forces if self._tracks is not None else {}
+        curves = [Curve(name, at_s, values, i) for i, (name, (at_s, values)) in enumerate(forces.items())]
+        highest = max((float(curve.values.max(initial=0.0)) for curve in curves), default=0.0)
+        self.forces.set_curves(curves, 0.0, max(highest, 1.0))
+        self._force_legend.setText(_legend([name.replace("_finger", "") for name in forces]))
+
+    def changeEvent(self, a0: QEvent | None) -> None:
+        """Takes the colours of another theme."""
+        super().changeEvent(a0)
+        if a0 is None or a0.type() != QEvent.Type.PaletteChange or not self._theme:
+            return
+        if self._theme != theme.tokens().name:
+            self._theme = theme.tokens().name
+            for plot in self.plots:
+                plot.retheme()
+            self._show_joints()
+            self._show_grippers()
+            self._show_forces()
+
+
+def busiest_arm(tracks: EpisodeTracks) -> str:
+    """Returns the arm whose joints move most, empty when there is none."""
+    travel: dict[str, float] = {}
+    for column, name in enumerate(tracks.joint_names):
+        arm = name.partition("/")[0]
+        values = tracks.measured[:, column] if len(tracks.measured) else np.zeros(1)
+        if not name.endswith("gripper"):
+            travel[arm] = travel.get(arm, 0.0) + float(np.ptp(values))
+    return max(travel, key=lambda arm: travel[arm], default="")
+
+
+def choices(joint_names: Sequence[str]) -> list[str]:
+    """Returns what may be chosen: each arm, then each joint over all arms."""
+    arms = list(dict.fromkeys(name.partition("/")[0] for name in joint_names if "/" in name))
+    joints = list(
+        dict.fromkeys(name.rpartition("/")[2] for name in joint_names if not name.endswith("gripper"))
+    )
+    return [f"Arm {arm}" for arm in arms] + [f"Joint {joint}" for joint in joints]
+
+
+def _matches(name: str, chosen: str) -> bool:
+    if name.endswith("gripper"):
+        return False
+    arm, _, joint = name.partition("/")
+    return chosen in (f"Arm {arm}", f"Joint {joint or arm}") or not chosen
+
+
+def _legend(words: Sequence[str]) -> str:
+    colors = line_colors()
+    ground = theme.tokens().window
+    parts = [
+        f'<span style="color:{theme.readable(colors[i % len(colors)], ground)}">{word}</span>'
+        for i, word in enumerate(words)
+    ]
+    return " &nbsp; ".join(parts)
