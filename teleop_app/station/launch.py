@@ -19,7 +19,8 @@ from teleop_app.station.process import take_last_words
 
 logger = logging.getLogger(__name__)
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
+"""A start takes about 5 s; this is for a machine that is busy with other things."""
 
 
 class StationProcess:
