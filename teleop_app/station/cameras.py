@@ -7,54 +7,26 @@ import logging
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
-from devices.cameras.source import CameraFormat, FrameSource, Image
-from devices.sim.link import camera_ring
-from recorders.video import H264Encoder
+from devices.cameras.source import FrameSource
 from teleop_app.core.bus import CommandServer, Publisher
 from teleop_app.core.clock import NS_PER_S
-from teleop_app.core.config import CameraSection
 from teleop_app.core.errors import ConfigError, DeviceError
-from teleop_app.core.ring import RingWriter
-from teleop_app.core.types import CameraSetup, FrameNotice, ProcessState
-from teleop_app.station.encoder_lane import Encoded, EncoderLane
+from teleop_app.core.types import FrameNotice, ProcessState
+from teleop_app.station.camera_set import StationCamera, open_cameras
+from teleop_app.station.encoder_lane import Encoded
 from teleop_app.station.frame_grid import FrameGrid
 from teleop_app.station.process import HEARTBEAT_S, Heartbeat, ProcessContext
 
 logger = logging.getLogger(__name__)
 
-RING_SLOTS: Final = 4
 _POLL_S: Final = 0.02
 _SETUP_PERIOD_NS: Final = NS_PER_S
-_RATE_WINDOW_NS: Final = 2 * NS_PER_S
 _SILENT_NS: Final = NS_PER_S // 2
-
-
-@dataclass(slots=True)
-class _Camera:
-    """One camera at work."""
-
-    name: str
-    source: FrameSource
-    size: CameraFormat
-    ring: RingWriter
-    lane: EncoderLane
-    setup: CameraSetup
-    image: Image
-    lost: int = 0
-    taken_ns: deque[int] = field(default_factory=deque)
-
-    def rate_hz(self, now_ns: int) -> float:
-        while self.taken_ns and self.taken_ns[0] < now_ns - _RATE_WINDOW_NS:
-            self.taken_ns.popleft()
-        return len(self.taken_ns) * NS_PER_S / _RATE_WINDOW_NS
 
 
 @dataclass(slots=True)
@@ -62,7 +34,7 @@ class _Group:
     """The cameras of one frame rate, which take their frames together."""
 
     grid: FrameGrid
-    cameras: list[_Camera]
+    cameras: list[StationCamera]
 
 
 class CamerasProcess:
@@ -83,11 +55,10 @@ class CamerasProcess:
         self._sources = dict(sources)
         self._publisher: Publisher | None = None
         self._groups: list[_Group] = []
-        self._cameras: dict[str, _Camera] = {}
+        self._cameras: dict[str, StationCamera] = {}
         self._results: queue.SimpleQueue[Encoded] = queue.SimpleQueue()
         self._in_flight = 0
         self._setup_due_ns = 0
-        self._fresh_ns = 0
         self._fault = ""
         self._costs_ms = {"render_ms": 0.0, "ring_ms": 0.0, "encode_ms": 0.0}
         self._cpu = (time.process_time(), time.monotonic())
@@ -112,26 +83,20 @@ class CamerasProcess:
 
     def open(self) -> None:
         """Open sockets, choose sizes, open sources, rings and encoders. May take some seconds."""
-        self._publisher = self._context.publisher()
+        self._executor: Executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="encode")
         self._commands: CommandServer = self._context.commands(
             {"keyframe": self.keyframe, "status": self.status}
         )
+        self._publisher = self._context.publisher()
         self._heartbeat = Heartbeat(self._context, self._publisher)
-        self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="encode")
         with self._signs_of_life():
             self._open_cameras()
 
     def _open_cameras(self) -> None:
-        formats = self._choose_formats()
-        by_driver: dict[str, dict[str, CameraFormat]] = {}
-        for section in self._context.config.cameras:
-            by_driver.setdefault(section.driver, {})[section.name] = formats[section.name]
-        for driver, wanted in by_driver.items():
-            self._source(driver).open(wanted)
-        for section in self._context.config.cameras:
-            self._cameras[section.name] = self._open_camera(section, formats[section.name])
+        self._cameras = open_cameras(self._context, self._sources, self._executor, self._results)
         now_ns = self._context.clock.now_ns()
-        self._fresh_ns = now_ns
+        for camera in self._cameras.values():
+            camera.fresh_ns = now_ns
         for fps in sorted({camera.size.fps for camera in self._cameras.values()}, reverse=True):
             members = [camera for camera in self._cameras.values() if camera.size.fps == fps]
             self._groups.append(_Group(FrameGrid(fps, now_ns), members))
@@ -193,14 +158,6 @@ class CamerasProcess:
 
     # Opening.
 
-    def _source(self, driver: str) -> FrameSource:
-        if driver not in self._sources:
-            raise ConfigError(
-                f"The station file names an unknown camera driver '{driver}'",
-                next_step=f"Choose one of: {', '.join(sorted(self._sources))}",
-            )
-        return self._sources[driver]
-
     @contextlib.contextmanager
     def _signs_of_life(self) -> Iterator[None]:
         """Beat from a thread while this one measures and compiles, which takes seconds on a busy machine."""
@@ -220,54 +177,6 @@ class CamerasProcess:
             done.set()
             thread.join()
 
-    def _choose_formats(self) -> dict[str, CameraFormat]:
-        sections = self._context.config.cameras
-        suggested: dict[str, CameraFormat] = {}
-        formats: dict[str, CameraFormat] = {}
-        for section in sections:
-            source = self._source(section.driver)
-            fixed = section.width > 0 and section.fps > 0
-            if not fixed and section.driver not in suggested:
-                suggested[section.driver] = source.suggest(
-                    sum(other.driver == section.driver for other in sections)
-                )
-            formats[section.name] = _format(section, suggested.get(section.driver))
-        return formats
-
-    def _open_camera(self, section: CameraSection, size: CameraFormat) -> _Camera:
-        recording = self._context.config.recording
-
-        def make(size: CameraFormat) -> H264Encoder:
-            return H264Encoder(
-                size.width, size.height, size.fps, recording.preset, recording.crf, recording.keyframe_frames
-            )
-
-        source = self._source(section.driver)
-        path = self._context.rings / camera_ring(section.name)
-        lane = EncoderLane(section.name, size, make, self._executor, self._results, self._context.clock)
-        parent, parent_T_camera = source.mount(section.name)
-        setup = CameraSetup(
-            name=section.name,
-            width=size.width,
-            height=size.height,
-            fps=size.fps,
-            encoder=lane.encoder_name,
-            ring=str(path),
-            intrinsics=source.intrinsics(section.name),
-            parent=parent,
-            parent_T_camera=parent_T_camera,
-            reason=size.reason,
-        )
-        return _Camera(
-            name=section.name,
-            source=source,
-            size=size,
-            ring=RingWriter(path, size.width * size.height * 3, RING_SLOTS),
-            lane=lane,
-            setup=setup,
-            image=np.zeros((size.height, size.width, 3), dtype=np.uint8),
-        )
-
     # One instant.
 
     def _take(self, group: _Group, seq: int, skipped: int) -> None:
@@ -281,7 +190,7 @@ class CamerasProcess:
             else:
                 camera.lost += 1
 
-    def _take_frame(self, camera: _Camera, seq: int) -> None:
+    def _take_frame(self, camera: StationCamera, seq: int) -> None:
         if self._publisher is None:
             return
         started = time.perf_counter()
@@ -292,7 +201,7 @@ class CamerasProcess:
         self._average("ring_ms", (time.perf_counter() - drawn) * 1e3)
         notice = FrameNotice(camera.name, seq, capture_ns, camera.size.width, camera.size.height)
         self._publisher.send(f"frame/{camera.name}", notice)
-        self._fresh_ns = self._context.clock.now_ns()
+        camera.fresh_ns = self._context.clock.now_ns()
         camera.lane.submit(camera.image, seq, capture_ns)
         self._in_flight += 1
 
@@ -336,8 +245,9 @@ class CamerasProcess:
     def _sentence(self, now_ns: int) -> str:
         if self._fault:
             return self._fault
-        if self._cameras and now_ns - self._fresh_ns > _SILENT_NS:
-            return "The cameras see nothing new: the simulation delivers no states. See the station's status."
+        blind = [name for name, each in self._cameras.items() if now_ns - each.fresh_ns > _SILENT_NS]
+        if blind:
+            return f"{', '.join(blind)}: nothing new to see. Is the simulation running?"
         dear = [camera.size.reason for camera in self._cameras.values() if not camera.size.affordable]
         return dear[0] if dear else ""
 
@@ -357,18 +267,3 @@ class CamerasProcess:
     def _average(self, name: str, value_ms: float) -> None:
         before = self._costs_ms[name]
         self._costs_ms[name] = value_ms if before == 0.0 else before + 0.05 * (value_ms - before)
-
-
-def _format(section: CameraSection, suggested: CameraFormat | None) -> CameraFormat:
-    """What the station file fixes, and the suggestion for what it leaves open."""
-    if suggested is None:
-        text = f"The station file asks for {section.width}x{section.height} at {section.fps}/s."
-        return CameraFormat(section.width, section.height, section.fps, text)
-    chosen = suggested
-    if section.width > 0:
-        text = f"The station file asks for {section.width}x{section.height}; the rate was measured. "
-        chosen = replace(chosen, width=section.width, height=section.height, reason=text + suggested.reason)
-    if section.fps > 0:
-        text = f"The station file asks for {section.fps}/s; the size was measured. "
-        chosen = replace(chosen, fps=section.fps, reason=text + suggested.reason)
-    return chosen
