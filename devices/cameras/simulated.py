@@ -9,7 +9,7 @@ import numpy as np
 
 from devices.cameras.source import CameraFormat, Image
 from devices.cameras.time_mark import check_room
-from devices.sim.barcode import draw_barcode
+from devices.sim.barcode import barcode_box, draw_barcode
 from devices.sim.link import WORLD_RING
 from devices.sim.model import Look, load_model
 from devices.sim.render_probe import probe
@@ -55,7 +55,7 @@ class SimFrameSource:
             DeviceError: No off-screen OpenGL here.
         """
         model = self._model = load_model(self._look)
-        check_room(formats)
+        check_room(formats, barcode_box)
         self._formats = dict(formats)
         for camera, size in formats.items():
             camera_mount(model, camera)

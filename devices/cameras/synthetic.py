@@ -6,7 +6,7 @@ import numpy as np
 
 from devices.cameras.source import CameraFormat, Image
 from devices.cameras.time_mark import check_room
-from devices.sim.barcode import draw_barcode
+from devices.sim.barcode import barcode_box, draw_barcode
 from teleop_app.core.errors import DeviceError
 from teleop_app.core.types import Array
 
@@ -34,7 +34,7 @@ class SyntheticFrameSource:
         Raises:
             ConfigError: A size without room for the barcode.
         """
-        check_room(formats)
+        check_room(formats, barcode_box)
         self._formats = dict(formats)
         for size in formats.values():
             key = (size.width, size.height)

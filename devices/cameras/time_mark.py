@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from devices.cameras.source import CameraFormat
-from devices.sim.barcode import barcode_box
 from teleop_app.core.errors import ConfigError
 
 
-def check_room(formats: Mapping[str, CameraFormat]) -> None:
+def check_room(formats: Mapping[str, CameraFormat], box: Callable[[int, int], object]) -> None:
     """Check the sizes of cameras by name.
+
+    Args:
+        formats: By camera name.
+        box: Finds the place of the barcode in a height and width, or raises ValueError.
 
     Raises:
         ConfigError: A frame is too small for the barcode.
     """
     for camera, size in formats.items():
         try:
-            barcode_box(size.height, size.width)
+            box(size.height, size.width)
         except ValueError as error:
             raise ConfigError(
                 f"Camera '{camera}' cannot deliver {size.text}",

@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 
 from devices.cameras.source import CameraFormat, FrameSource, Image
-from devices.sim.link import camera_ring
 from recorders.video import H264Encoder
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.config import CameraSection
@@ -125,7 +124,7 @@ def _open_camera(
             size.width, size.height, size.fps, recording.preset, recording.crf, recording.keyframe_frames
         )
 
-    path = context.rings / camera_ring(name)
+    path = context.rings / f"camera.{name}"
     lane = EncoderLane(name, size, make, executor, results, context.clock)
     parent, parent_T_camera = source.mount(name)
     setup = CameraSetup(
