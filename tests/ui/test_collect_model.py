@@ -64,10 +64,15 @@ def test_recording_shows_while_driving_but_never_hides_a_hold(model, make_tick):
     assert view.explanation == "The pose is stale. Press Space to resume."
 
 
-def test_a_hold_releases_the_keys_so_that_one_press_resumes(model, make_tick):
+def test_a_short_hold_keeps_the_clutch_and_a_revoked_one_is_let_go(model, make_tick):
     model.on_ticks([make_tick()])
     model.driving.toggle_clutch()
-    model.on_ticks([make_tick(1, state=ControlState.HOLD)])
+    model.on_ticks([make_tick(1)])
+    assert model.driving.engaged == "left"
+    model.on_ticks([make_tick(2, state=ControlState.ENGAGED, engaged=(True, False))])
+    model.on_ticks([make_tick(3, state=ControlState.HOLD, engaged=(True, False))])
+    assert model.driving.engaged == "left"
+    model.on_ticks([make_tick(4, state=ControlState.HOLD, engaged=(False, False))])
     assert model.driving.engaged is None
 
 

@@ -59,13 +59,18 @@ def load_model(source: str | Path) -> mujoco.MjModel:
 
 
 class KinematicScene:
-    """Forward kinematics of one model for the 3-D view. Not thread-safe."""
+    """Forward kinematics of one model for the 3-D view. Not thread-safe.
 
-    def __init__(self, model: mujoco.MjModel) -> None:
+    Args:
+        model: Compiled model.
+        triangle_budget: Meshes are thinned when the scene has more triangles.
+    """
+
+    def __init__(self, model: mujoco.MjModel, triangle_budget: int = meshes.TRIANGLE_BUDGET) -> None:
         self.model = model
         self._data = mujoco.MjData(model)
         mujoco.mj_kinematics(model, self._data)
-        self.parts = _parts(model)
+        self.parts = _parts(model, triangle_budget)
 
     def update(self, qpos: NDArray[np.float64]) -> bool:
         """Moves the scene to generalised positions `qpos`, shape (nq,).
@@ -147,7 +152,7 @@ def _is_wall(model: mujoco.MjModel, geom: int) -> bool:
     return bool(fixed and model.geom_rbound[geom] > WALL_RADIUS_M)
 
 
-def _parts(model: mujoco.MjModel) -> list[Part]:
+def _parts(model: mujoco.MjModel, budget: int) -> list[Part]:
     parts: list[Part] = []
     for geom in range(model.ngeom):
         rgba = meshes.geom_color(model, geom)
@@ -166,8 +171,8 @@ def _parts(model: mujoco.MjModel) -> list[Part]:
         )
         parts.append(Part(geom, soup, rgba, joints))
     triangles = sum(len(part.soup) // 3 for part in parts)
-    if triangles > meshes.TRIANGLE_BUDGET:
-        keep = 0.9 * meshes.TRIANGLE_BUDGET / triangles
+    if triangles > budget:
+        keep = 0.9 * budget / triangles
         log.info("3-D view: thinning %d triangles to about %d", triangles, int(triangles * keep))
         parts = [
             Part(p.geom, meshes.thin(p.soup, keep) if len(p.soup) > 600 else p.soup, p.rgba, p.joints)

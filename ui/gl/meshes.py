@@ -18,6 +18,9 @@ Soup = NDArray[np.float32]
 TRIANGLE_BUDGET = 100_000
 """Above this the software rasteriser no longer holds 20 frames a second; meshes are thinned."""
 
+SOFTWARE_TRIANGLE_BUDGET = 25_000
+"""When the processor draws, a frame holds up the keys as well: a quarter keeps it below 20 ms."""
+
 INFINITE_PLANE_HALF_M = 1.5
 _AROUND = 24
 

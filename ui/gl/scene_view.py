@@ -69,7 +69,9 @@ class SceneView(QOpenGLWidget):
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setAccessibleName("3-D view of the robot")
-        self.scene = KinematicScene(model)
+        self._in_software = gl_support().software
+        budget = meshes.SOFTWARE_TRIANGLE_BUDGET if self._in_software else meshes.TRIANGLE_BUDGET
+        self.scene = KinematicScene(model, budget)
         self._tcp_sites = dict(tcp_sites or {})
         self.camera = self._framing()
         self._camera_moved = False
@@ -85,7 +87,6 @@ class SceneView(QOpenGLWidget):
         self._last_mouse = QPointF()
         self._hover: str | None = None
         self._now_ns = 0
-        self._in_software = gl_support().software
         self._frame_s = 0.0
         self._frames = 0
         self._timer = QTimer(self)

@@ -101,6 +101,7 @@ class CollectPage(QWidget):
         self._tool_at: tuple[int, np.ndarray] | None = None
         self._held_keys = actions.held_keys()
         self._autosave_stopped = False
+        self._have_still = False
         self._sites = dict(scene.tcp_sites) if scene is not None else {}
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
@@ -286,6 +287,8 @@ class CollectPage(QWidget):
         tile = self._tiles.get(frame.camera) or self._add_camera(frame.camera)
         if self.isVisible():
             tile.set_frame(frame)
+            if not self._have_still and not self._still_timer.isActive():
+                self._still_timer.start()  # the scene was set up before this page was first shown
 
     def _on_camera(self, setup: CameraSetup) -> None:
         self._setups[setup.name] = setup
@@ -330,8 +333,10 @@ class CollectPage(QWidget):
 
     def _take_still(self) -> None:
         tile = next(iter(self._tiles.values()), None)
-        if tile is not None:
-            self.instruction.picture.set_image(tile.snapshot())
+        picture = tile.snapshot() if tile is not None else None
+        if picture is not None:
+            self._have_still = True
+            self.instruction.picture.set_image(picture)
 
     def _send_sample(self) -> None:
         self._model.send_sample(time.monotonic_ns())

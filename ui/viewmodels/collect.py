@@ -171,6 +171,7 @@ class CollectModel(QObject):
         self._tick: ControlTick | None = None
         self._noted_ns = 0
         self._rested_ns = 0
+        self._was_engaged: str | None = None
         self._recorder: RecorderStatus | None = None
         self._task: TaskStatus | None = None
         self._control_state: ControlState | None = None
@@ -211,8 +212,22 @@ class CollectModel(QObject):
             if self._control_state is not None and tick.state in _SOUNDED:
                 self.cue.emit(_SOUNDED[tick.state])
             self._control_state = tick.state
-            if tick.state in _SOUNDED:
+            if tick.state in (ControlState.ESTOP, ControlState.FAULT):
                 self.driving.release_all()
+        self._follow_engagement(tick)
+
+    def _follow_engagement(self, tick: ControlTick) -> None:
+        """Lets go when control has revoked the clutch, so that one press engages anew.
+
+        A short hold keeps it: control goes on by itself when the samples come back.
+        """
+        mine = self.driving.engaged or self.driving.dragging
+        now_engaged = mine is not None and any(
+            arm == mine and on for arm, on in zip(self.driving.arms, tick.engaged, strict=False)
+        )
+        if mine is not None and self._was_engaged == mine and not now_engaged:
+            self.driving.release_all()
+        self._was_engaged = mine if now_engaged else None
 
     def on_recorder(self, status: RecorderStatus) -> None:
         """The recorder's state."""
@@ -398,7 +413,7 @@ class CollectModel(QObject):
     def estop(self) -> None:
         """Stops everything and lets go of the controls."""
         self.driving.release_all()
-        self._port.call("control", "estop", failed=self.refused.emit, reason="Stopped from the window")
+        self._port.call("control", "estop", failed=self.refused.emit, reason="pressed in the window")
 
     def reset_estop(self) -> None:
         """Ends the latched stop; nothing moves by it."""
