@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from mcap.opcode import Opcode
 
-from recorders.container import FOOTER_BYTES, MAGIC, RECORD_HEAD, Container
+from recorders.container import FOOTER_BYTES, MAGIC, RECORD_HEAD, Block, Container
 from recorders.picture_chain import PictureChain
 from recorders.reader import EpisodeReader
 from recorders.recovery import digest_file
@@ -86,6 +86,35 @@ def verify_file(path: Path, *, blake3: str = "", full: bool = False) -> FileRepo
     return FileReport(path, check.uuid, check.messages, check.frames, tuple(check.findings))
 
 
+class _Stream:
+    """Messages of one topic: they decode, and their times increase."""
+
+    def __init__(self, topic: str, decoder: Decoder) -> None:
+        self.topic = topic
+        self._decoder = decoder
+        self._last_ns = -1
+        self._back = 0
+        self._error = ""
+
+    def see(self, block: Block, full: bool) -> None:
+        times = np.concatenate([[self._last_ns], block.log_utc_ns])
+        self._back += int((np.diff(times) <= 0).sum())
+        self._last_ns = int(times[-1])
+        try:
+            for payload in block.payloads():
+                self._decoder.decode(payload)
+                if not full:
+                    break
+        except EpisodeError as error:
+            self._error = error.sentence
+
+    def findings(self) -> list[str]:
+        found = [f"{self.topic}: {self._error}"] if self._error else []
+        if self._back and self.topic not in _UNORDERED:
+            found.append(f"{self.topic} goes back in time {self._back} times.")
+        return found
+
+
 class _Check:
     """One run over one file; each step adds its findings."""
 
@@ -105,10 +134,7 @@ class _Check:
             if self.uuid != self.path.stem:
                 self.findings.append(f"The file holds the episode {self.uuid}, its name says another.")
             self._data_section(reader.container)
-            counts = self._chunks(reader.container)
-            self._counts(reader.container, reader.footer, counts)
-            self._decodes(reader.container)
-            self._times(reader.container)
+            self._counts(reader.container, reader.footer, self._chunks(reader.container))
             for camera in reader.header.cameras:
                 self._video(reader, camera.name)
             for name in reader.container.contents.attachments:
@@ -131,19 +157,33 @@ class _Check:
         self.findings.append("The data section has no end.")
 
     def _chunks(self, container: Container) -> Counter[str]:
-        """Every chunk against its CRC, every index against the messages it points to."""
+        """Every chunk against its CRC, every index against its messages, and the messages themselves."""
         counts: Counter[str] = Counter()
-        channels = container.contents.channels
+        streams = self._streams(container)
         for place in container.contents.chunks:
-            here: Counter[int] = Counter(channel for channel, _, _ in container.messages(place))
+            here = Counter(channel for channel, _, _ in container.messages(place))
             for channel, count in here.items():
-                if channel not in channels:
+                if channel not in streams:
                     raise container.damaged("a message belongs to no channel")
-                if len(container.block(place, channel).starts) != count:
+                block = container.block(place, channel)
+                if len(block.starts) != count:
                     raise container.damaged("a message index does not list every message")
-                counts[channels[channel].topic] += count
+                streams[channel].see(block, self.full)
+                counts[streams[channel].topic] += count
         self.messages = counts.total()
+        for stream in streams.values():
+            self.findings.extend(stream.findings())
         return counts
+
+    def _streams(self, container: Container) -> dict[int, _Stream]:
+        streams: dict[int, _Stream] = {}
+        for channel in container.contents.channels.values():
+            schema = container.contents.schemas.get(channel.schema_id)
+            if schema is None:
+                self.findings.append(f"{channel.topic} has no schema.")
+                continue
+            streams[channel.id] = _Stream(channel.topic, Decoder(schema))
+        return streams
 
     def _counts(self, container: Container, footer: EpisodeFooter | None, counts: Counter[str]) -> None:
         if footer is None:
@@ -156,30 +196,6 @@ class _Check:
         statistics = container.contents.statistics
         if statistics is None or statistics.message_count != counts.total():
             self.findings.append("The file's statistics do not agree with its messages.")
-
-    def _decodes(self, container: Container) -> None:
-        for channel in container.contents.channels.values():
-            schema = container.contents.schemas.get(channel.schema_id)
-            if schema is None:
-                self.findings.append(f"{channel.topic} has no schema.")
-                continue
-            decoder = Decoder(schema)
-            try:
-                for block in container.blocks(channel.topic):
-                    for number, payload in enumerate(block.payloads()):
-                        if self.full or number == 0:
-                            decoder.decode(payload)
-            except EpisodeError as error:
-                self.findings.append(f"{channel.topic}: {error.sentence}")
-
-    def _times(self, container: Container) -> None:
-        for channel in container.contents.channels.values():
-            if channel.topic in _UNORDERED:
-                continue
-            blocks = [block.log_utc_ns for block in container.blocks(channel.topic)]
-            back = int((np.diff(np.concatenate(blocks)) <= 0).sum()) if blocks else 0
-            if back:
-                self.findings.append(f"{channel.topic} goes back in time {back} times.")
 
     def _video(self, reader: EpisodeReader, camera: str) -> None:
         """All packets follow one another; keyframes decode, or every frame when `full`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from array import array
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ from recorders.schema import (
     topic_operator,
     topic_video,
 )
+from recorders.tracks import concatenated
 from teleop_app.core.clock import NS_PER_MS, NS_PER_S, ClockAnchor
 from teleop_app.core.errors import StorageError
 from teleop_app.core.types import ControlTick, Event, ForceBatch, InputSample, VideoPacket, WorldState
@@ -132,10 +134,10 @@ class EpisodeWriter:
         }
         self._operator_topics = [topic_operator(arm) for arm in header.arms]
         self._cameras = {camera.name: camera for camera in header.cameras}
-        self._tick_times: list[int] = []
-        self._lateness: list[int] = []
+        self._tick_times = array("q")
+        self._lateness = array("q")
         self._actors: Counter[str] = Counter()
-        self._frame_times: dict[str, list[int]] = {name: [] for name in self._cameras}
+        self._frame_times = {name: array("q") for name in self._cameras}
         self._chains = {name: PictureChain() for name in self._cameras}
         self._first_ns = self._last_ns = 0
         self._finished: FinishedEpisode | None = None
@@ -427,9 +429,9 @@ class EpisodeWriter:
 
     def _footer(self, outcome: str, *, truncated: bool, recovered: bool) -> EpisodeFooter:
         ticks = np.array(self._tick_times, np.int64)
-        frames = np.array([ns for times in self._frame_times.values() for ns in times], np.int64)
+        frames = concatenated(np.array(times, np.int64) for times in self._frame_times.values())
         spacing = nearest_spacing_ns(frames, ticks) if len(ticks) and len(frames) else np.zeros(1)
-        late = np.array(self._lateness or [0], np.int64)
+        late = np.array(self._lateness if self._lateness else [0], np.int64)
         return EpisodeFooter(
             duration_ns=self._last_ns - self._first_ns,
             outcome=outcome,
