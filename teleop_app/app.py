@@ -18,7 +18,6 @@ from teleop_app.core.bus import Endpoints
 from teleop_app.core.config import StationConfig, load_station, station_text
 from teleop_app.core.errors import ConfigError, DeviceError, EpisodeError, TeleopError
 from teleop_app.core.paths import DataDir, make_private, shared_memory_dir
-from teleop_app.station.checks import Check, Level
 from teleop_app.station.process import (
     ProcessContext,
     leave_last_words,
@@ -30,6 +29,7 @@ from teleop_app.station.supervise import ProcessPlan, Supervisor
 if TYPE_CHECKING:
     from devices.sim.replay import ReplayResult
     from sessions import TaskDefault
+    from teleop_app.station.checks import Check
 
 logger = logging.getLogger(__name__)
 
@@ -262,6 +262,7 @@ def _context(name: str, config: StationConfig, data: DataDir) -> ProcessContext:
 
 def _check_simulation(config: StationConfig) -> Check:
     from devices.sim.model import load_model
+    from teleop_app.station.checks import Check, Level
 
     try:
         model = load_model(config.simulation.look)
@@ -279,6 +280,8 @@ def _gamepad_present() -> bool:
 
 
 def _check_gamepad() -> Check:
+    from teleop_app.station.checks import Check, Level
+
     found = _gamepad_present()
     return Check("Gamepad", Level.OK, "found" if found else "none connected (keyboard and mouse always work)")
 

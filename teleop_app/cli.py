@@ -10,7 +10,12 @@ import typer
 
 import teleop_app
 from teleop_app.commands import demo, doctor, episodes, export, record, replay, station, store
-from teleop_app.commands.options import DataDirOption, StationOption, chosen_data_dir
+from teleop_app.commands.options import (
+    DataDirOption,
+    StationOption,
+    chosen_data_dir,
+    remember_root_data_dir,
+)
 from teleop_app.core.errors import TeleopError
 from teleop_app.core.paths import DataDir
 from teleop_app.station.checks import has_display
@@ -48,7 +53,7 @@ def window(
     ] = False,
 ) -> None:
     """Open the window on the simulated cell (or on the station that runs already)."""
-    context.obj = data_dir
+    remember_root_data_dir(data_dir)
     if context.invoked_subcommand is None:
         raise typer.Exit(_main_job(chosen_data_dir(data_dir), station_file))
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from teleop_app.core.paths import DataDir
@@ -21,12 +21,17 @@ StationOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
+_root_option: ContextVar[Path | None] = ContextVar("root_option", default=None)
+
+
+def remember_root_data_dir(option: Path | None) -> None:
+    """Keep the store given before the command: `teleop --data-dir DIR episodes list`."""
+    _root_option.set(option)
+
+
 def chosen_data_dir(option: Path | None) -> DataDir:
     """The store named by a command's option, by `teleop --data-dir`, or by default."""
-    context = click.get_current_context(silent=True)
-    if option is None and context is not None:
-        option = context.find_root().obj
-    return DataDir.choose(option)
+    return DataDir.choose(option or _root_option.get())
 
 
 def print_json(value: Any) -> None:

@@ -9,13 +9,12 @@ import logging.handlers
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
-
-import structlog
 
 from teleop_app.core.bus import CommandServer, Endpoints, Publisher
 from teleop_app.core.clock import NS_PER_S, Clock, MonotonicClock
@@ -112,18 +111,10 @@ def stop_on_signals(context: ProcessContext) -> None:
 def log_to_file(data: DataDir, process: str) -> None:
     """Send this process's log to `logs/<process>.log`, rotated at 2 MB, warnings also to stderr."""
     data.logs.mkdir(parents=True, exist_ok=True)
-    formatter = structlog.stdlib.ProcessorFormatter(
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "logger", "event"]),
-        ],
-        foreign_pre_chain=[
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.add_logger_name,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-        ],
+    formatter = logging.Formatter(
+        "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"
     )
+    formatter.converter = time.gmtime
     file = logging.handlers.RotatingFileHandler(data.logs / f"{process}.log", maxBytes=2 << 20, backupCount=3)
     file.setFormatter(formatter)
     console = logging.StreamHandler()
