@@ -40,8 +40,8 @@ def require_fitting(headers: Sequence[EpisodeHeader], options: LeRobotOptions) -
             raise ExportError(
                 f"{len(odd)} of {len(headers)} episodes have other {what} than the rest",
                 why=f"{shown} with '{others[0][0]}', the rest with '{usual}'",
-                next_step="Select episodes that fit with --episodes"
-                + (", or the cameras they share with --cameras" if what == "cameras" else ""),
+                next_step="Select episodes that fit together"
+                + (", or only the cameras they share" if what == "cameras" else ""),
             )
     return next(c.fps for c in headers[0].cameras if c.name in selected_cameras(headers[0], options))
 

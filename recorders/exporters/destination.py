@@ -34,7 +34,7 @@ class Destination:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.expanduser().absolute()
+        self.path = path.expanduser().resolve()
         self.partial = self.path.parent / f".{self.path.name}.partial"
         self.staging = self.partial / "episodes"
         self.dataset = self.partial / "dataset"

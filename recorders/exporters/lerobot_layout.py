@@ -131,7 +131,7 @@ def common_features(
             raise ExportError(
                 f"The episodes have no common '{name}'",
                 why=left_out[name],
-                next_step="Select episodes that fit with --episodes",
+                next_step="Select episodes that fit together",
             )
     features = {
         name: column_feature(column) for name, column in first.columns.items() if name not in left_out

@@ -94,7 +94,7 @@ def test_mixed_cameras_are_named_with_a_way_out(episodes, out, tmp_path):
     with pytest.raises(ExportError, match="1 of 4 episodes have other cameras than the rest") as caught:
         export_lerobot([*episodes, other.path], out)
     assert other.header.uuid in str(caught.value)
-    assert "--cameras" in str(caught.value)
+    assert "or only the cameras they share" in str(caught.value)
     report = export_lerobot([*episodes, other.path], out, LeRobotOptions(cameras=("overhead",)))
     assert len(report.episodes) == 4
 
@@ -228,3 +228,12 @@ def test_the_registry_knows_its_names():
     assert options is LeRobotOptions
     with pytest.raises(ExportError, match="There is no exporter 'hdf5'. Use one of lerobot"):
         load_exporter("hdf5")
+
+
+def test_a_link_to_a_folder_stays_a_link(episodes, out, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    out.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    export_lerobot(episodes[:1], out)
+    export_lerobot(episodes, out, LeRobotOptions(overwrite=True))
+    assert out.is_symlink()
+    assert (tmp_path / "elsewhere" / "meta" / "info.json").is_file()
