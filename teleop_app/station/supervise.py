@@ -32,6 +32,8 @@ SILENT_AFTER_S = 2.0
 """A process that sends no heartbeat for this long is shown as a fault."""
 KILL_SILENT_AFTER_S = 15.0
 """And one that stays silent this long is killed and started anew."""
+START_PATIENCE_S = 90.0
+"""How long a process may take to its first heartbeat (imports on a busy machine, recovery of a store)."""
 MAX_RESTARTS = 5
 """Within `RESTART_WINDOW_S`; then it stays down until somebody presses Restart."""
 RESTART_WINDOW_S = 60.0
@@ -213,7 +215,7 @@ class Supervisor:
             code = child.process.poll()
             if code is not None:
                 self._on_death(child, code, now_s)
-            elif now_s - child.heard_s > KILL_SILENT_AFTER_S:
+            elif now_s - child.heard_s > (KILL_SILENT_AFTER_S if child.status else START_PATIENCE_S):
                 logger.error("%s is silent, killing it", child.plan.name)
                 child.process.kill()
 
@@ -246,7 +248,7 @@ class Supervisor:
         status = child.status
         silent_s = now_s - child.heard_s
         if status is None:
-            late = silent_s > KILL_SILENT_AFTER_S / 2
+            late = silent_s > KILL_SILENT_AFTER_S
             text = f"The {child.plan.name} process is slow to start." if late else ""
             return ProcessStatus(child.plan.name, child.process.pid, ProcessState.STARTING, now_ns, text)
         if silent_s > SILENT_AFTER_S:
