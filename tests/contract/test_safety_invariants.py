@@ -118,6 +118,8 @@ class Hand:
     newest_ns: int = 0
     # The oracle: when the hand last asked for motion with a sample that is in order, fresh and held.
     asked_ns: int = -(10**18)
+    held: bool = False
+    must_let_go: bool = False
 
 
 class Rig:
@@ -184,6 +186,8 @@ class Rig:
         fresh = now_ns - sample.capture_ns <= SAFETY.stale_hold_ms * MS
         if sample.capture_ns > hand.newest_ns and sample.capture_ns <= now_ns + 20 * MS:
             hand.newest_ns = sample.capture_ns
+            hand.held = sample.arms["left"].clutch
+            hand.must_let_go &= hand.held
             if not sample.arms["left"].clutch:
                 hand.asked_ns = -(10**18)
             elif fresh and sample.arms["left"].valid:
@@ -242,6 +246,10 @@ class Rig:
         assert (tick.state is ControlState.ESTOP) == latched
         if latched:
             assert not any(tick.engaged)
+        if tick.source in self.hands:
+            assert not self.hands[tick.source].must_let_go, "drives again without a new edge"
+        if latched or tick.state is ControlState.FAULT:
+            self.interrupt()
         may_move = (wanted or self.homing) and not latched and tick.state is not ControlState.FAULT
         if tick.state is ControlState.ENGAGED:
             assert wanted
@@ -249,6 +257,11 @@ class Rig:
         if self.idle > STOP_TICKS and len(self.history) > 1:
             step = np.abs(self.history[-1] - self.history[-2]).max()
             assert step < 1e-9, "moves without enable and fresh input"
+
+    def interrupt(self) -> None:
+        """Whoever holds the engage control now must let go before it counts again."""
+        for hand in self.hands.values():
+            hand.must_let_go |= hand.held
 
     def check_workspace(self, tick: ControlTick) -> None:
         rest = kinematics().poses(self.supervisor._limiter.state.rest)[:, :3]
@@ -295,7 +308,8 @@ def play(rig: Rig, kind: str, ticks: int, x: float, y: float) -> None:
         rig.tick()
         human.clutch, hand = True, human
         rig.sample(human)
-        fine = rig.supervisor.ready and not rig.supervisor.estopped
+        in_order = human.newest_ns == rig.clock.now_ns() - MS  # else a future stamp went before it
+        fine = in_order and rig.supervisor.ready and not rig.supervisor.estopped
         tick = rig.tick()
         assert not fine or tick.state is ControlState.FAULT or tick.source == "human"
         script.clutch = False
@@ -331,6 +345,7 @@ def play(rig: Rig, kind: str, ticks: int, x: float, y: float) -> None:
             pass
     elif kind == "let_go":
         rig.loop.release(rig.clock.now_ns())
+        rig.interrupt()
     elif kind == "mapping":
         rig.loop.set_mapping(MappingSection(scale=0.1 + 4.0 * abs(x), yaw_deg=180.0 * y))
     elif kind == "lost":
