@@ -238,3 +238,16 @@ def test_the_overview_says_how_the_station_is(qtbot, model, catalog):
 @pytest.mark.parametrize(("seconds", "text"), [(5, "just now"), (120, "2 min ago"), (7300, "2 h ago")])
 def test_recent_times_are_told_as_distances(seconds, text):
     assert ago(10**18, 10**18 + int(seconds * 1e9)) == text
+
+
+def test_the_lists_are_there_after_the_first_session_and_a_change(qtbot, model, catalog):
+    page = shown_page(qtbot, model)
+    model.begin("Cell", "Ada", "pick-place")
+    ready(model)
+    page.hide()
+    page.show()
+    add_episode(catalog)
+    model.refresh()
+    assert all(body.isVisible() for body in page.overview._bodies.values())
+    assert len(page.overview._bodies) == 3
+    assert page.overview.findChild(EpisodeRowButton).isVisible()

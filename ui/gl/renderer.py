@@ -101,7 +101,7 @@ def _program(vertex: str, fragment: str) -> int:
     GL.glLinkProgram(program)
     if not GL.glGetProgramiv(program, GL.GL_LINK_STATUS):
         raise ShaderError(_text(GL.glGetProgramInfoLog(program)))
-    return int(program)
+    return int(program or 0)
 
 
 def _text(log: bytes | str) -> str:
@@ -143,7 +143,7 @@ class Renderer:
         """Clears the picture; sizes in device pixels."""
         GL.glViewport(0, 0, width, height)
         GL.glClearColor(*background, 1.0)
-        GL.glClear(GL.GL_COLOR_BUFFER_BIT | GL.GL_DEPTH_BUFFER_BIT)
+        GL.glClear(int(GL.GL_COLOR_BUFFER_BIT) | int(GL.GL_DEPTH_BUFFER_BIT))  # pyright: ignore[reportArgumentType]
         GL.glEnable(GL.GL_DEPTH_TEST)
         GL.glDepthFunc(GL.GL_LEQUAL)
         GL.glDisable(GL.GL_CULL_FACE)

@@ -348,6 +348,7 @@ class Overview(QWidget):
             old.deleteLater()
         self._bodies[name] = body
         box.addWidget(body, 1)
+        body.show()
 
     def _progress(self) -> QWidget:
         body, box = _column()
