@@ -331,6 +331,7 @@ class StationBridge(QObject):
         self,
         process: str,
         command: str,
+        /,
         done: Callable[[dict[str, Any]], object] | None = None,
         failed: Callable[[TeleopError], object] | None = None,
         **args: Any,
