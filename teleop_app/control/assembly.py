@@ -83,7 +83,9 @@ def build_control_loop(
         ],
         safety,
     )
-    home = kinematics.poses(np.concatenate([chain.home for chain in chains]))
+    posture = np.concatenate([chain.home for chain in chains])
+    home = kinematics.poses(posture)
+    kinematics.solve(posture, list(home))  # the first solution loads the solver: 13 ms, not at an engage
     supervisor = SafetySupervisor(limits, safety, kinematics, followers, clock, period_s)
     return ControlLoop(
         limits.names,

@@ -89,6 +89,7 @@ class ControlLoop:
         self._motion: HomeMotion | None = None
         self._lost = ""
         self._lost_by: ArmGuard | None = None
+        self._lost_arms: list[str] = []
         self._pauses: list[str] = []
         self._events: list[Event] = []
         self._rejected: list[Intervention] = []
@@ -339,15 +340,16 @@ class ControlLoop:
             )
             return
         guard.revoke()
+        self._lost_arms = list(dict.fromkeys([*self._lost_arms, name]))
         self._lost = (
-            f"Arm '{name}' is held: input from '{driver.name}' was lost. "
+            f"{_arms(self._lost_arms)} held: input from '{driver.name}' was lost. "
             "Let go of the clutch, then engage again to resume."
         )
         self._lost_by = guard
         self._note("safety.released", now_ns, self._lost, {"arm": name, "source": driver.name})
 
     def _forget_loss(self) -> None:
-        self._lost, self._lost_by = "", None
+        self._lost, self._lost_by, self._lost_arms = "", None, []
 
     def _give_back(self, requests: Sequence[ArmRequest | None], outcome: Outcome) -> None:
         """Tell the retargeters where their goals were limited to."""
@@ -452,3 +454,8 @@ class ControlLoop:
 
     def _note(self, kind: str, now_ns: int, text: str, fields: dict[str, object]) -> None:
         self._events.append(Event(kind, now_ns, self._origin, text, fields))
+
+
+def _arms(names: Sequence[str]) -> str:
+    quoted = " and ".join(f"'{name}'" for name in names)
+    return f"Arm {quoted} is" if len(names) == 1 else f"Arms {quoted} are"
