@@ -34,13 +34,19 @@ def lerobot(
     extra: Annotated[
         list[str] | None, typer.Option("--extra", help="Features besides the basic ones.")
     ] = None,
+    camera: Annotated[list[str] | None, typer.Option("--camera", help="Only these cameras.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a dataset that is there.")] = False,
     append: Annotated[bool, typer.Option(help="Add to a dataset that is there.")] = False,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a LeRobot v3.0 dataset; a run that was cut off goes on where it stopped."""
-    options = LeRobotOptions(extras=tuple(extra or DEFAULT_EXTRAS), overwrite=overwrite, append=append)
+    options = LeRobotOptions(
+        extras=tuple(extra or DEFAULT_EXTRAS),
+        cameras=tuple(camera) if camera else None,
+        overwrite=overwrite,
+        append=append,
+    )
     data = chosen_data_dir(data_dir).create()
     paths = _select(data, episode or [], task, state, outcome)
     report = _export(paths, out, options, quiet=as_json)
@@ -60,6 +66,8 @@ def _tell(report: ExportReport) -> None:
         f"{len(report.episodes)} episodes, {report.rows} frames, {megabytes(report.bytes_written)} "
         f"at {report.speed:.0f} times real time: {report.path}"
     )
+    for feature, reason in report.left_out.items():
+        typer.echo(f"left out: {feature}: {reason}")
     for note in report.notes:
         typer.echo(f"note: {note}")
 
