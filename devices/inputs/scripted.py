@@ -51,6 +51,9 @@ class OperatorState(StrEnum):
     FAILED = "failed"
 
 
+_BUSY: Final = (OperatorState.CLUTCHING, OperatorState.WORKING)
+
+
 class ScriptedOperator:
     """A virtual person with a controller in each hand. An `InputDevice`; one thread.
 
@@ -90,6 +93,7 @@ class ScriptedOperator:
         self._phase_ns = 0
         self._attempts = 0
         self._solved = False
+        self._at_rest = True
         self._tick: ControlTick | None = None
         self._task: TaskStatus | None = None
         self.state = OperatorState.WAITING
@@ -125,8 +129,12 @@ class ScriptedOperator:
             self._task = value
 
     def poll(self) -> InputSample | None:
-        """The sample of the present moment from what was observed."""
-        return self.step(self._clock.now_ns(), self._tick, self._task)
+        """The sample of the present moment from what was observed; None while it rests with open hands."""
+        if self._at_rest and self.state not in _BUSY:
+            return None
+        sample = self.step(self._clock.now_ns(), self._tick, self._task)
+        self._at_rest = not any(arm.clutch for arm in sample.arms.values())
+        return sample
 
     # What it is told.
 
@@ -253,7 +261,7 @@ class ScriptedOperator:
         if self._attempts >= _ENGAGE_ATTEMPTS:
             self._set(OperatorState.FAILED, f"The scripted operator lost the arms too often: {tick.reason}")
             return
-        logger.info("the arms were lost, clutching anew: %s", tick.reason)
+        logger.info("the arms were lost, clutching anew: %s", tick.reason or "no news of control for a while")
         self._set(OperatorState.CLUTCHING)
         self._phase_ns = now_ns
 

@@ -98,6 +98,27 @@ def test_it_does_nothing_until_told_to() -> None:
     assert driver.tick.state is ControlState.IDLE
 
 
+def test_at_rest_it_says_nothing_and_the_last_word_is_open_hands() -> None:
+    driver = Driver("pick-place", 0)
+    operator, clock = driver.operator, driver.rig.clock
+    assert operator.poll() is None
+    operator.go()
+    said = []
+    for turn in range(400):
+        operator.observe(driver.tick)
+        operator.observe(driver.rig.task_status())
+        sample = operator.poll() if turn % 2 == 0 else None
+        driver.tick = driver.rig.tick(*([sample] if sample else []))
+        said.append(sample)
+    assert driver.tick.source == NAME
+    operator.stop()
+    last = operator.poll()
+    assert last is not None
+    assert not any(arm.clutch for arm in last.arms.values())
+    clock.advance(0.01)
+    assert operator.poll() is None
+
+
 def test_halt_lets_go_at_once() -> None:
     driver = Driver("pick-place", 0)
     driver.operator.go()

@@ -24,8 +24,7 @@ def peg_insert(view: PlanView) -> Script:
         peg = view.pose("peg")
         axis = quat_rotate(peg[3:], np.array([0.0, 0.0, 1.0]))
         if abs(axis[2]) < _STANDS_COS:
-            yield from _set_upright(view)
-            continue
+            raise PlanFailedError("The peg fell over; taking it up from lying is not in the plan.")
         arm = view.nearer_arm(peg)
         grasp = view.from_above(arm, peg[:3] + GRASP_ABOVE_MIDDLE_M * axis, yaw_of(peg), _QUARTER)
         over = raised(grasp, 0.09 + view.style.clearance_m)
@@ -62,17 +61,3 @@ def _tool_for(view: PlanView, arm: str, world_T_peg: Array) -> Array:
     half = 0.5 * turns * _QUARTER
     turned = pose_compose(world_T_peg, np.array([0.0, 0.0, 0.0, np.cos(half), 0.0, 0.0, np.sin(half)]))
     return pose_compose(turned, held)
-
-
-def _set_upright(view: PlanView) -> Script:
-    """A peg that fell over: take it across its length, turn it up and put it down."""
-    peg = view.pose("peg")
-    arm = view.nearer_arm(peg)
-    axis = quat_rotate(peg[3:], np.array([0.0, 0.0, 1.0]))
-    heading = float(np.arctan2(axis[1], axis[0]))
-    grasp = view.from_above(arm, peg[:3], heading, np.pi)
-    yield Move(arm, raised(grasp, 0.10)), Grip(arm, 1.0)
-    yield (Move(arm, grasp, speed=0.8, tolerance_m=0.004),)
-    yield (Grip(arm, 0.0, rest_s=0.25),)
-    yield (Move(arm, raised(grasp, 0.16), tolerance_m=0.02),)
-    raise PlanFailedError("The peg fell over and lies on the table.")
