@@ -77,7 +77,7 @@ class FakeStation:
         self.recorder.open()
         self.feed = Subscriber([self.endpoints.publish("recorder")])
         self.client = CommandClient(self.endpoints.command("recorder"), "recorder")
-        self.settle(lambda: len(self.recorder._cameras) == 2)
+        self.settle(lambda: len(self.recorder._work.cameras) == 2)
 
     def _home(self) -> None:
         self.homes += 1
@@ -355,10 +355,10 @@ def test_a_crash_is_recovered_at_the_next_start(tmp_path: Path, run_dir: Path) -
     opened(station)
     uuid = station.call("record")["episode"]
     station.settle(lambda: station.status is not None and min(station.status.frames.values(), default=0) > 20)
-    recording = station.recorder._recording
+    recording = station.recorder._work.recording
     assert recording is not None
     recording.writer.abandon()  # what SIGKILL leaves: the file as it is on the disk
-    station.recorder._recording = None
+    station.recorder._work.recording = None
     station.close()
     again = FakeStation(station.data, run_dir)
     try:

@@ -1,0 +1,414 @@
+"""Takes the steps of the episode flow: opens, feeds and closes episodes, gives verdicts, sets up scenes."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+
+from recorders.durability import Reserve
+from recorders.writer import EpisodeWriter, FinishedEpisode
+from sessions.states import EpisodeState
+from teleop_app.core.clock import NS_PER_S
+from teleop_app.core.errors import CatalogError, StationError, StorageError, TeleopError
+from teleop_app.core.types import CameraSetup, Event, TaskStatus
+from teleop_app.station.episode_flow import EpisodeFlow, Step, Steps
+from teleop_app.station.episode_head import episode_attachments, episode_header
+from teleop_app.station.episode_recording import Recording, Sample
+from teleop_app.station.process import ProcessContext
+from teleop_app.station.recorder_catalog import OpenSession, RecorderCatalog
+from teleop_app.station.scene_preparation import Scene, ScenePreparation
+
+logger = logging.getLogger(__name__)
+
+_REMEMBERED = 20
+"""Episodes of which the review card can be shown again after an undo."""
+_DISK_CHECK_NS = NS_PER_S
+_STOP_FREE_BYTES = 16 << 20
+"""A recording stops by itself before it takes the last bytes of the disk."""
+
+
+class EpisodeWork:
+    """What the recorder has in its hands: session, scene, open episode, last episodes.
+
+    Args:
+        context: Of the recorder process.
+        flow: Says which steps to take.
+        catalog: For rows and verdicts.
+        preparation: Sets up scenes.
+        publish: Publishes an event.
+        want_samples: Called with True when samples are wanted from now on, with False when no more.
+        take_waiting: Called before an episode is closed: hands over all samples that still wait.
+        robot_model: MJCF text of the robot, attached to each episode.
+
+    Attributes:
+        cameras: What each camera delivers.
+        task: The simulation's last word on the task.
+        force_sensors: Names, empty until the first batch was seen.
+        session: The sitting, None when none is open.
+        recording: The open episode.
+        episode: UUID of the open or last episode.
+        upcoming: UUID promised to whoever asked for the next recording.
+        finished: Last episodes by UUID.
+        saved: Kept episodes of the session.
+        verdicts: How many can be undone.
+        last_saved: UUID.
+        next_seed: Scene seed of the next preparation.
+        episodes_left: How many more fit on the disk, -1 unknown.
+        text: A sentence for the operator, else empty.
+    """
+
+    def __init__(
+        self,
+        context: ProcessContext,
+        flow: EpisodeFlow,
+        catalog: RecorderCatalog,
+        preparation: ScenePreparation,
+        *,
+        publish: Callable[[Event], None],
+        want_samples: Callable[[bool], None],
+        take_waiting: Callable[[Recording], None],
+        robot_model: str = "",
+    ) -> None:
+        self._context = context
+        self._clock = context.clock
+        self._data = context.data
+        self._flow = flow
+        self._catalog = catalog
+        self._preparation = preparation
+        self._publish = publish
+        self._want_samples = want_samples
+        self._take_waiting = take_waiting
+        self._robot_model = robot_model
+        self._reserve = Reserve(context.data.open)
+        self._disk_due_ns = 0
+        self.cameras: dict[str, CameraSetup] = {}
+        self.task: TaskStatus | None = None
+        self.scene = Scene()
+        self.force_sensors: tuple[str, ...] = ()
+        self.session: OpenSession | None = None
+        self.recording: Recording | None = None
+        self.episode = ""
+        self.upcoming = ""
+        self.finished: OrderedDict[str, FinishedEpisode] = OrderedDict()
+        self.saved = 0
+        self.verdicts = 0
+        self.last_saved = ""
+        self.next_seed = context.config.simulation.seed
+        self.episodes_left = -1
+        self.text = ""
+        self._fill_reserve()
+
+    def event(self, kind: str, text: str, **fields: object) -> Event:
+        """Publish an event of the recorder."""
+        event = self._context.event(kind, text, **fields)
+        self._publish(event)
+        return event
+
+    def open_session(self, session: OpenSession, seed: int | None) -> None:
+        """A new sitting; its first scene has `seed`, the station's own by default."""
+        self.session = session
+        self.next_seed = self._context.config.simulation.seed if seed is None else seed
+        self.saved = self.verdicts = 0
+        self.text = ""
+
+    def close_session(self) -> None:
+        """End the sitting, if there is one.
+
+        Raises:
+            CatalogError: It could not be written; the sitting is over all the same.
+        """
+        if self.session is not None:
+            session, self.session = self.session, None
+            self._catalog.close_session(session)
+
+    def take(self, sample: Sample) -> None:
+        """Give a sample to the open episode, if there is one. A disk that fails ends the recording."""
+        if self.recording is None:
+            return
+        try:
+            self.recording.take(sample, self._clock.now_ns())
+        except StorageError as error:
+            self._storage_failed(error)
+
+    def watch(self, now_ns: int) -> None:
+        """Look after the open episode: silent streams, full disk."""
+        recording = self.recording
+        if recording is None:
+            return
+        try:
+            for sentence in recording.poll(now_ns):
+                event = self.event("recorder.gap", sentence)
+                recording.take(event, now_ns)
+            if now_ns >= self._disk_due_ns:
+                self._disk_due_ns = now_ns + _DISK_CHECK_NS
+                if shutil.disk_usage(self._data.root).free < _STOP_FREE_BYTES:
+                    raise StorageError(
+                        f"Less than {_STOP_FREE_BYTES >> 20} MB are free on the disk of {self._data.root}",
+                        next_step="Free space on the disk",
+                    )
+        except StorageError as error:
+            self._storage_failed(error)
+
+    def _storage_failed(self, error: StorageError) -> None:
+        """Close what there is as truncated, and say so."""
+        recording = self.recording
+        if recording is None:
+            return
+        text = f"The recording was cut short. {error.sentence}"
+        logger.error("%s", text)
+        try:
+            self.end("", truncated=text)
+            text += " The episode up to there is kept."
+        except StorageError as second:
+            text += f" {second.sentence} It is recovered when the station starts again."
+        self._flow.failed(text)
+        self.event("recorder.fault", text, episode=recording.uuid)
+
+    def check_can_start(self) -> None:
+        """Refuse early what BEGIN would refuse, so that no countdown runs in vain.
+
+        Raises:
+            StationError: No session is open, or a camera has never been heard of.
+            StorageError: The disk has too little space.
+        """
+        if self.session is None:
+            raise StationError(
+                "A recording cannot start",
+                why="no session is open",
+                next_step="Choose operator and task first",
+            )
+        missing = [c.name for c in self._context.config.cameras if c.name not in self.cameras]
+        if missing:
+            raise StationError(
+                "A recording cannot start",
+                why=f"nothing has come from camera {', '.join(missing)} yet",
+                next_step="See the status of the cameras process",
+            )
+        free = shutil.disk_usage(self._data.root).free
+        headroom = self._context.config.recording.headroom_mb << 20
+        if free < headroom:
+            raise StorageError(
+                "A recording cannot start",
+                why=f"{free >> 20} MB are free for {self._data.root}, {headroom >> 20} MB are wanted",
+                next_step="Free space, or lower recording.headroom_mb",
+            )
+
+    def refused(self, error: TeleopError) -> None:
+        """Tell the operator of something that nobody waits for."""
+        self.text = error.sentence
+        self.event("recorder.refused", error.sentence)
+
+    def do(self, steps: Steps, outcome: str = "", reason: str = "") -> None:
+        """Take steps in order.
+
+        Args:
+            steps: From the flow.
+            outcome: Of the episode that ends; the simulation's word by default.
+            reason: Of a verdict.
+
+        Raises:
+            TeleopError: A step failed; those after it are not taken.
+        """
+        for step in steps:
+            if step is Step.BEGIN:
+                self._begin()
+            elif step is Step.END:
+                self._end_and_review(outcome)
+            elif step is Step.UNDO:
+                self._undo()
+            elif step is Step.PREPARE_SAME:
+                self.start_preparation(self._current_seed())
+            elif step is Step.PREPARE_NEXT:
+                self.start_preparation(self._current_seed() + 1 if self.task else self.next_seed)
+            else:
+                self._judge_or_go_on(step, reason, last=step is steps[-1])
+
+    def _judge_or_go_on(self, step: Step, reason: str, *, last: bool) -> None:
+        """A verdict that cannot be written must not keep the next episode from starting."""
+        try:
+            self._judge(step, reason)
+        except CatalogError as error:
+            if last:
+                raise
+            self.refused(error)
+
+    def _begin(self) -> None:
+        if self.session is None:
+            self._flow.failed("A recording cannot start: no session is open.")
+            raise StationError("A recording cannot start", why="no session is open")
+        self.episode, self.upcoming = self.upcoming or str(uuid.uuid4()), ""
+        config = self._context.config
+        header = episode_header(
+            self.episode,
+            config,
+            self.session,
+            self.current_scene(),
+            self.cameras,
+            self.force_sensors,
+        )
+        try:
+            self._fill_reserve()
+            writer = EpisodeWriter(
+                self._data.open / f"{header.uuid}.mcap",
+                header,
+                destination=self._data.episodes / f"{header.uuid}.mcap",
+                attachments=episode_attachments(config, self._robot_model),
+                flush_s=config.recording.flush_s,
+                reserve=self._reserve,
+            )
+        except StorageError as error:
+            self._flow.failed(error.sentence)
+            self.event("recorder.fault", error.sentence, episode=header.uuid)
+            raise
+        self._want_samples(True)
+        self.recording = Recording(writer, self._clock.now_ns())
+        self._preparation.ask_keyframe(self._no_keyframe)
+        event = self.event("recorder.started", "Recording.", episode=header.uuid)
+        self.take(event)
+
+    def _no_keyframe(self, error: BaseException) -> None:
+        """Called in the worker thread: the video then starts at the cameras' next regular keyframe."""
+        logger.warning("the cameras were not asked for a keyframe: %s", error)
+
+    def _end_and_review(self, outcome: str) -> None:
+        recording = self.recording
+        if recording is None:
+            raise StationError("There is nothing to stop", why="the recording ended by itself")
+        try:
+            self.end(outcome or self._outcome())
+        except StorageError as error:
+            self._flow.failed(error.sentence)
+            self.event("recorder.fault", error.sentence, episode=recording.uuid)
+            raise
+        self._flow.stored()
+
+    def end(self, outcome: str, truncated: str = "") -> None:
+        """Close the file and make the episode durable, whatever its verdict will be.
+
+        Args:
+            outcome: `success`, `failure` or `unknown`.
+            truncated: Why it ends early, empty for a normal stop.
+
+        Raises:
+            StorageError: It could not be made durable; the sentence says where the file lies.
+        """
+        recording, self.recording = self.recording, None
+        if recording is None or self.session is None:
+            return
+        try:
+            if not truncated:
+                self._take_waiting(recording)
+            finished = recording.finish(outcome or "unknown", self._clock.now_ns(), truncated=truncated)
+        finally:
+            self._want_samples(False)
+            recording.writer.abandon()
+        self.finished[recording.uuid] = finished
+        if len(self.finished) > _REMEMBERED:
+            self.finished.popitem(last=False)
+        self.text = self._catalog.try_add(self.session, finished, recording.thumbnail.picture)
+        self.event(
+            "recorder.stopped",
+            "The episode is stored.",
+            episode=recording.uuid,
+            path=str(finished.path),
+            outcome=finished.footer.outcome,
+            stop_to_durable_ms=finished.finish_ms,
+        )
+        self._estimate_room()
+
+    def _judge(self, step: Step, reason: str) -> None:
+        session, uuid_ = self.session, self.episode
+        if session is None or not uuid_:
+            raise StationError("There is no episode to judge")
+        discarding = step is Step.DISCARD
+        state = EpisodeState.DISCARDED if discarding else EpisodeState.SAVED
+        try:
+            self._catalog.judge(session, uuid_, state, reason, automatic=step is Step.AUTOSAVE)
+            self.saved = self._catalog.saved(session)
+        finally:
+            self._flow.judged()
+        self.verdicts += 1
+        if not discarding:
+            self.last_saved = uuid_
+            self.next_seed = self._current_seed() + 1
+        text = "Discarded. Undo brings it back." if discarding else "Saved."
+        self.event("recorder.discarded" if discarding else "recorder.saved", text, episode=uuid_)
+
+    def _undo(self) -> None:
+        if self.session is None:
+            raise StationError("There is nothing to undo", why="no session is open")
+        row = self._catalog.undo(self.session)
+        if row is None:
+            raise StationError("There is nothing to undo", why="no verdict was given in this session")
+        self.verdicts = max(0, self.verdicts - 1)
+        self.saved = self._catalog.saved(self.session)
+        self.episode = row.uuid
+        if row.state is EpisodeState.PENDING:
+            self._flow.reopened()
+        self.event("recorder.restored", "The last verdict was taken back.", episode=row.uuid)
+
+    def start_preparation(self, seed: int) -> None:
+        """Begin to set up the scene of `seed` for the session's task.
+
+        Raises:
+            StationError: One is being set up already.
+        """
+        self._preparation.start(self.session.simulation_task if self.session else "", max(seed, 0))
+        self.text = "The scene is being set up."
+
+    def follow_preparation(self) -> list[TeleopError]:
+        """Go on when the scene is ready; what failed is told to the operator and given back."""
+        if not self._preparation.busy:
+            return []
+        try:
+            scene = self._preparation.result()
+            if scene is None:
+                return []
+            self.scene = scene
+            self.text = ""
+            if scene.seed >= 0:
+                self.next_seed = scene.seed
+            self.do(self._flow.prepared())
+        except TeleopError as error:
+            self.refused(error)
+            return [error]
+        return []
+
+    def current_scene(self) -> Scene:
+        """The scene as the simulation tells it, else as it was set up, with the instruction to be shown."""
+        task, session = self.task, self.session
+        seen = Scene(task.task, task.seed, task.instruction) if task is not None else self.scene
+        said = (session.instruction if session else "") or seen.instruction or self.scene.instruction
+        return replace(seen, instruction=said, paraphrases=self.scene.paraphrases)
+
+    def _current_seed(self) -> int:
+        return self.task.seed if self.task is not None else self.next_seed
+
+    def _outcome(self) -> str:
+        if self.task is None:
+            return "unknown"
+        return "success" if self.task.success else "failure" if self.task.failed else "unknown"
+
+    def _fill_reserve(self) -> None:
+        try:
+            self._reserve.fill()
+        except StorageError as error:
+            logger.warning("%s", error.sentence)
+
+    def _estimate_room(self) -> None:
+        self.episodes_left = -1
+        if self.session is None:
+            return
+        try:
+            mean = self._catalog.mean_size_bytes(self.session)
+            free = shutil.disk_usage(self._data.root).free
+        except (StorageError, OSError) as error:
+            logger.warning("no estimate of the room left: %s", error)
+            return
+        headroom = self._context.config.recording.headroom_mb << 20
+        if mean > 0:
+            self.episodes_left = max(0, int((free - headroom) / mean))
