@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 
+from teleop_app.core.bus import Subscriber
 from teleop_app.core.errors import StationError, TeleopError
-from teleop_app.core.types import Event, StationStatus, TaskStatus
+from teleop_app.core.types import Event, TaskStatus
 from teleop_app.station.client import StationClient
 
 SETTLE_S = 0.5
 """Recorded after the task succeeded, so that the episode shows the end."""
 PREPARE_TIMEOUT_S = 40.0
+FIRST_FRAME_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def collect(client: StationClient, plan: CollectionPlan) -> Iterator[Progress]:
     Raises:
         StationError: The station fails in a way that ends the collection, or attempts run out.
     """
-    feed = client.subscribe(["event", "task", "station"])
+    feed = client.subscribe(["event", "task"])
     saved = 0
     attempts = plan.max_attempts or 3 * plan.episodes + 3
     try:
@@ -90,7 +92,7 @@ def collect(client: StationClient, plan: CollectionPlan) -> Iterator[Progress]:
             client.call("operator", "go")
             for _ in feed.drain():
                 pass
-            episode = str(client.call("recorder", "record", timeout_s=10.0)["episode"])
+            episode = _record(client)
             yield Progress("started", episode, plan.task, seed, index)
             outcome, text = yield from _watch(feed, plan, episode, seed, index)
             client.call("operator", "halt")
@@ -120,7 +122,9 @@ def collect(client: StationClient, plan: CollectionPlan) -> Iterator[Progress]:
         _leave(client)
 
 
-def _watch(feed, plan: CollectionPlan, episode: str, seed: int, index: int):  # type: ignore[no-untyped-def]
+def _watch(
+    feed: Subscriber, plan: CollectionPlan, episode: str, seed: int, index: int
+) -> Generator[Progress, None, tuple[str, str]]:
     """Follow one recording to its end; yields faults, returns (outcome, sentence)."""
     deadline = time.monotonic() + plan.timeout_s
     stop_at: float | None = None
@@ -141,8 +145,18 @@ def _watch(feed, plan: CollectionPlan, episode: str, seed: int, index: int):  # 
                 yield Progress("fault", episode, plan.task, seed, index, text=value.text)
                 if value.kind == "recorder.fault":
                     raise StationError(value.text or "The recorder failed")
-            elif isinstance(value, StationStatus):
-                pass
+
+
+def _record(client: StationClient) -> str:
+    """Start a recording; the UUID. A station that has just started may not have heard each camera yet."""
+    deadline = time.monotonic() + FIRST_FRAME_TIMEOUT_S
+    while True:
+        try:
+            return str(client.call("recorder", "record", timeout_s=10.0)["episode"])
+        except StationError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def _leave(client: StationClient) -> None:
