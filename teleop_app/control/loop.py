@@ -13,6 +13,7 @@ import numpy as np
 
 from teleop_app.control.arbitration import Arbiter, Source
 from teleop_app.control.flag_events import FlagEvents
+from teleop_app.control.holds import Holds
 from teleop_app.control.home_motion import HomeMotion
 from teleop_app.control.states import ControlStates, Trigger
 from teleop_app.core.config import MappingSection, SafetySection
@@ -87,10 +88,7 @@ class ControlLoop:
         self._states = ControlStates()
         self._flags = FlagEvents(origin)
         self._motion: HomeMotion | None = None
-        self._lost = ""
-        self._lost_by: ArmGuard | None = None
-        self._lost_arms: list[str] = []
-        self._pauses: list[str] = []
+        self._holds = Holds(safety)
         self._events: list[Event] = []
         self._rejected: list[Intervention] = []
         self._seq = 0
@@ -160,7 +158,7 @@ class ControlLoop:
         """Let go of every arm and end a home motion; each input needs a new engage edge."""
         for source in self._sources.values():
             source.guard.revoke()
-        self._forget_loss()
+        self._holds.forget()
         self._cancel_home(now_ns, "it was released")
 
     def start_home(self, now_ns: int) -> None:
@@ -178,7 +176,7 @@ class ControlLoop:
             raise StationError(
                 f"The arms cannot go home while '{name}' is engaged", next_step="Release it first"
             )
-        self._forget_loss()
+        self._holds.forget()
         self._motion = HomeMotion(self._supervisor, self._home, self._home_height_m, now_ns, self._period_s)
 
     def set_mapping(self, mapping: MappingSection) -> None:
@@ -226,7 +224,7 @@ class ControlLoop:
         if not self._supervisor.ready or self._supervisor.estopped:
             for source in self._sources.values():
                 source.guard.revoke()
-            self._forget_loss()
+            self._holds.forget()
             self._cancel_home(now_ns, "the robot was stopped")
         self._arbitrate(now_ns)
         requests, goals = self._requests(now_ns)
@@ -241,7 +239,7 @@ class ControlLoop:
         return self._message(now_ns, due_ns or now_ns, goals, outcome, notes)
 
     def _arbitrate(self, now_ns: int) -> None:
-        held = any(drive.paused for drive in self._drives)
+        held = self._states.state is ControlState.HOLD
         before = self._driver
         decision = self._arbiter.decide(self._sources, driver_is_held=held)
         self._driver = decision.driver
@@ -258,7 +256,7 @@ class ControlLoop:
             )
             self._note("control.released", now_ns, text, {"source": before.name, "by": by})
         if decision.driver is not None:
-            self._forget_loss()
+            self._holds.forget()
             self._cancel_home(now_ns, f"'{decision.driver.name}' took over")
             fields: dict[str, object] = {
                 "source": decision.driver.name,
@@ -268,7 +266,7 @@ class ControlLoop:
             self._note("control.engaged", now_ns, f"'{decision.driver.name}' drives.", fields)
 
     def _requests(self, now_ns: int) -> tuple[list[ArmRequest | None], list[ArmGoal | None]]:
-        self._pauses = []
+        self._holds.begin_tick()
         none: list[ArmGoal | None] = [None] * len(self._arms)
         if self._motion is not None:
             return self._motion.requests(now_ns), none
@@ -301,8 +299,7 @@ class ControlLoop:
             return retargeter.goal(guard.good, guard.capture_ns)
         except ValueError as error:
             guard.revoke()
-            self._lost = f"Arm '{self._arms[arm]}' is held: {error}. Correct the input, then engage anew."
-            self._lost_by = guard
+            self._holds.refuse(self._arms[arm], str(error), guard)
             return None
 
     def _tie(self, arm: int, driver: Source, guard: ArmGuard) -> None:
@@ -323,33 +320,12 @@ class ControlLoop:
         name = self._arms[arm]
         age_ms = (now_ns - guard.capture_ns) / 1e6
         self._drives[arm].paused = True
-        self._rejected.append(
-            Intervention(
-                SafetyFlag.STALE_INPUT,
-                name,
-                f"No good input of '{driver.name}' for arm '{name}' since {age_ms:.0f} ms.",
-                (age_ms,),
-                (self._safety.stale_hold_ms,),
-            )
-        )
         if freshness is Freshness.HOLD:
-            left_s = (self._safety.stale_release_ms - age_ms) / 1000.0
-            self._pauses.append(
-                f"Arm '{name}' is held: no good input from '{driver.name}' since {age_ms:.0f} ms. "
-                f"It goes on by itself if input returns within {max(0.0, left_s):.1f} s."
-            )
+            self._rejected.append(self._holds.pause(name, driver.name, age_ms))
             return
         guard.revoke()
-        self._lost_arms = list(dict.fromkeys([*self._lost_arms, name]))
-        self._lost = (
-            f"{_arms(self._lost_arms)} held: input from '{driver.name}' was lost. "
-            "Let go of the clutch, then engage again to resume."
-        )
-        self._lost_by = guard
-        self._note("safety.released", now_ns, self._lost, {"arm": name, "source": driver.name})
-
-    def _forget_loss(self) -> None:
-        self._lost, self._lost_by, self._lost_arms = "", None, []
+        self._rejected.append(self._holds.lose(name, driver.name, age_ms, guard))
+        self._note("safety.released", now_ns, self._holds.reason, {"arm": name, "source": driver.name})
 
     def _give_back(self, requests: Sequence[ArmRequest | None], outcome: Outcome) -> None:
         """Tell the retargeters where their goals were limited to."""
@@ -361,8 +337,6 @@ class ControlLoop:
     def _follow_states(self, now_ns: int, requests: Sequence[ArmRequest | None], outcome: Outcome) -> None:
         states, before = self._states, self._states.state
         driven = self._driver is not None and any(request is not None for request in requests)
-        if self._lost_by is not None and self._lost_by.released:
-            self._forget_loss()
         if self._supervisor.estopped:
             text = f"E-stop {self._supervisor.estop_reason}. Reset it, then engage anew."
             states.fire(Trigger.ESTOP, text)
@@ -374,8 +348,8 @@ class ControlLoop:
                 states.fire(Trigger.RECOVER)
                 if driven:
                     states.fire(Trigger.ENGAGE)
-                elif self._pauses or self._lost:
-                    states.fire(Trigger.PAUSE, " ".join(self._pauses) or self._lost)
+                elif self._holds.reason:
+                    states.fire(Trigger.PAUSE, self._holds.reason)
                 else:
                     states.fire(Trigger.RELEASE)
         after = states.state
@@ -454,8 +428,3 @@ class ControlLoop:
 
     def _note(self, kind: str, now_ns: int, text: str, fields: dict[str, object]) -> None:
         self._events.append(Event(kind, now_ns, self._origin, text, fields))
-
-
-def _arms(names: Sequence[str]) -> str:
-    quoted = " and ".join(f"'{name}'" for name in names)
-    return f"Arm {quoted} is" if len(names) == 1 else f"Arms {quoted} are"
