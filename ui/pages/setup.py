@@ -1,0 +1,531 @@
+"""The Setup page: the station file, tasks and people, pre-flight."""
+
+from __future__ import annotations
+
+# ruff: noqa: N802
+import importlib.metadata
+import platform
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PyQt6.QtCore import PYQT_VERSION_STR, QT_VERSION_STR, QSettings, QSize, Qt, QUrl, pyqtSignal
+from PyQt6.QtGui import QDesktopServices, QFontDatabase, QGuiApplication, QHideEvent, QShowEvent
+from PyQt6.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QPlainTextEdit,
+    QPushButton,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from devices.protocols import Verification
+from sessions import Author, Catalog
+from teleop_app.core.paths import DataDir
+from teleop_app.core.types import ProcessState, StationStatus
+from teleop_app.station.checks import Check
+from ui import theme
+from ui.bridge import StationBridge
+from ui.theme import Role
+from ui.viewmodels.setup import SetupModel
+from ui.viewmodels.setup_preflight import PreflightModel
+from ui.viewmodels.setup_roster import RosterModel
+from ui.widgets.checklist import Checklist
+from ui.widgets.form import SectionForm
+from ui.widgets.form_roster import PeopleEditor, TasksEditor
+
+_SECTION_KEY = "setup/section"
+_WIDTH = 880
+_LIBRARIES = ("PyQt6", "mujoco", "mink", "av", "pyzmq", "SQLAlchemy", "mcap")
+_FORMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("Station", "robot-industrial-outline", ("station", "control", "simulation")),
+    ("Arms", "robot-industrial", ("arms",)),
+    ("Cameras", "camera-outline", ("cameras",)),
+    ("Mapping", "axis-arrow", ("mapping",)),
+    ("Safety", "shield-outline", ("safety",)),
+    ("Recording", "record-circle-outline", ("recording",)),
+    ("Inputs", "gamepad-variant-outline", ("inputs",)),
+)
+_TITLES = {
+    "station": "Station",
+    "control": "Control loop",
+    "simulation": "Simulated cell",
+    "arms": "Arms",
+    "cameras": "Cameras",
+    "mapping": "Mapping",
+    "safety": "Safety",
+    "recording": "Recording",
+    "inputs": "Inputs",
+}
+_VERIFICATION_TEXTS = {
+    Verification.HARDWARE: "Proven on the real device.",
+    Verification.EMULATOR: "Proven against an emulator of the device, not on the device itself.",
+    Verification.IMPORT_ONLY: "Loads, but has not been proven.",
+    Verification.SIMULATED: "Part of the simulated cell.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DriverLabel:
+    """A driver and how far it is proven.
+
+    Attributes:
+        name: As in the station file.
+        kind: "input", "follower" or "camera".
+        verification: How far.
+    """
+
+    name: str
+    kind: str
+    verification: Verification
+
+
+class SetupPage(QWidget):
+    """Edits the station file, tasks and people, and says whether everything is fit to record.
+
+    Args:
+        data: The store.
+        station_file: The station file in force; need not exist.
+        catalog: Open catalog; not closed here.
+        author: Who signs edits of tasks and people.
+        bridge: Signals and commands of the station; None where there is none.
+        more_checks: Checks of the devices, which only the composition root knows.
+        drivers: What the Inputs section lists.
+        settings: Where the section shown is kept.
+        parent: Owner.
+    """
+
+    told = pyqtSignal(str, object)
+    """A note for a toast, and what takes it back, or None."""
+    refused = pyqtSignal(object)
+    """A `TeleopError` to show."""
+    soundsWanted = pyqtSignal(bool)
+    """Sounds of this window on or off."""
+
+    def __init__(
+        self,
+        data: DataDir,
+        station_file: Path,
+        catalog: Catalog,
+        author: Callable[[], Author],
+        bridge: StationBridge | None = None,
+        more_checks: Callable[[], Iterable[Check]] | None = None,
+        drivers: Sequence[DriverLabel] = (),
+        settings: QSettings | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._data = data
+        self._settings = settings
+        self._checked = False
+        self.model = SetupModel(station_file, bridge, self)
+        self.roster = RosterModel(catalog, author, self)
+        self.preflight = PreflightModel(data, lambda: self.model.saved, more_checks, self)
+        self.forms: dict[str, SectionForm] = {}
+        self.sections = QListWidget()
+        self.sections.setAccessibleName("Sections of the set-up")
+        self.sections.setFixedWidth(theme.grid(24))
+        self.sections.setIconSize(QSize(18, 18))
+        self._pages = QStackedWidget()
+        for title, icon, names in _FORMS:
+            self._add_section(title, icon, self._form_page(title, names, drivers))
+        tasks = TasksEditor(self.roster)
+        self._add_section("Tasks", "clipboard-list-outline", _scrolled([tasks]))
+        self._add_section("People", "account-group-outline", _scrolled([PeopleEditor(self.roster)]))
+        self._checklist = Checklist(self.preflight)
+        self._add_section("Pre-flight", "clipboard-check-outline", _scrolled([self._checklist]))
+        self._add_section("File", "file-code-outline", self._text_page())
+        self._add_section("About", "information-outline", _scrolled([self._about()]))
+        box = QHBoxLayout(self)
+        box.setContentsMargins(theme.grid(1), theme.grid(1), theme.grid(1), theme.grid(1))
+        box.setSpacing(theme.grid(2))
+        box.addWidget(self.sections)
+        right = QVBoxLayout()
+        right.setSpacing(theme.grid(1))
+        right.addWidget(self._build_notice())
+        right.addWidget(self._pages, 1)
+        right.addWidget(self._build_bar())
+        box.addLayout(right, 1)
+        self._connect(bridge)
+        self._restore()
+        self.refresh()
+
+    # Building
+
+    def _add_section(self, title: str, icon: str, page: QWidget) -> None:
+        item = QListWidgetItem(title)
+        item.setData(Qt.ItemDataRole.UserRole, icon)
+        item.setData(Qt.ItemDataRole.UserRole + 1, title)
+        item.setSizeHint(QSize(0, theme.grid(4.5)))
+        self.sections.addItem(item)
+        self._pages.addWidget(page)
+
+    def _form_page(self, title: str, names: Sequence[str], drivers: Sequence[DriverLabel]) -> QWidget:
+        widgets: list[QWidget] = []
+        for name in names:
+            form = SectionForm(self.model, name, _TITLES[name])
+            self.forms[name] = form
+            widgets.append(form)
+        if title == "Safety":
+            note = QLabel(
+                "These limits are software above the robot's own safety. They do not replace a rated "
+                "emergency stop."
+            )
+            note.setWordWrap(True)
+            widgets.insert(0, note)
+        if title == "Inputs":
+            widgets.append(self._sound_switch())
+            widgets.append(_drivers(drivers))
+        return _scrolled(widgets)
+
+    def _sound_switch(self) -> QWidget:
+        card = QFrame()
+        card.setProperty("surface", "panel")
+        box = QVBoxLayout(card)
+        box.setContentsMargins(theme.grid(2), theme.grid(1.5), theme.grid(2), theme.grid(1.5))
+        self.sounds = QCheckBox("Sounds in this window")
+        self.sounds.setToolTip("Everything that sounds is also shown.")
+        self.sounds.setChecked(
+            self._settings is None or str(self._settings.value("sounds", True)).lower() in ("true", "1")
+        )
+        self.sounds.clicked.connect(self.soundsWanted)
+        box.addWidget(self.sounds)
+        return card
+
+    def _text_page(self) -> QWidget:
+        page = QWidget()
+        title = QLabel("Station file")
+        title.setProperty("kind", "title")
+        self._path = QLabel()
+        self._path.setProperty("kind", "muted")
+        self._path.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.text = QPlainTextEdit()
+        self.text.setAccessibleName("Text of the station file")
+        self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.text.textChanged.connect(self._refresh_bar)
+        box = QVBoxLayout(page)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(theme.grid(1))
+        box.addWidget(title)
+        box.addWidget(self._path)
+        box.addWidget(self.text, 1)
+        return page
+
+    def _about(self) -> QWidget:
+        page = QWidget()
+        title = QLabel("teleop-app")
+        title.setProperty("kind", "title")
+        text = QLabel("Teleoperates robots and records training data.")
+        text.setProperty("kind", "muted")
+        form = QFormLayout()
+        form.setHorizontalSpacing(theme.grid(3))
+        form.setVerticalSpacing(theme.grid(1))
+        for caption, value in _about_facts(self._data, self.model.path):
+            name = QLabel(caption)
+            name.setProperty("kind", "muted")
+            shown = QLabel(value)
+            shown.setWordWrap(True)
+            shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            form.addRow(name, shown)
+        folder = QPushButton("Open the data directory")
+        folder.clicked.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._data.root))))
+        copying = QPushButton("Copy all this")
+        copying.clicked.connect(self._copy_about)
+        buttons = QHBoxLayout()
+        buttons.addWidget(folder)
+        buttons.addWidget(copying)
+        buttons.addStretch(1)
+        box = QVBoxLayout(page)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(theme.grid(2))
+        box.addWidget(title)
+        box.addWidget(text)
+        box.addLayout(form)
+        box.addLayout(buttons)
+        box.addStretch(1)
+        return page
+
+    def _copy_about(self) -> None:
+        clipboard = QGuiApplication.clipboard()
+        if clipboard is not None:
+            facts = _about_facts(self._data, self.model.path)
+            clipboard.setText("\n".join(f"{caption}: {value}" for caption, value in facts))
+
+    def _build_notice(self) -> QFrame:
+        """The line over the forms: a file that cannot be read, or processes to restart."""
+        self._notice = QFrame()
+        self._notice.setProperty("surface", "raised")
+        self._notice_icon = QLabel()
+        self._notice_text = QLabel()
+        self._notice_text.setWordWrap(True)
+        self._notice_text.setTextFormat(Qt.TextFormat.PlainText)
+        self._notice_text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.notice_button = QPushButton()
+        self.notice_button.clicked.connect(self._act_on_notice)
+        line = QHBoxLayout(self._notice)
+        line.setContentsMargins(theme.grid(2), theme.grid(1), theme.grid(1), theme.grid(1))
+        line.setSpacing(theme.grid(1.5))
+        line.addWidget(self._notice_icon)
+        line.addWidget(self._notice_text, 1)
+        line.addWidget(self.notice_button)
+        return self._notice
+
+    def _build_bar(self) -> QFrame:
+        self._bar = QFrame()
+        self._bar.setProperty("surface", "panel")
+        self._bar_text = QLabel()
+        self._bar_text.setProperty("kind", "muted")
+        self.revert = QPushButton("Revert")
+        self.revert.clicked.connect(self._revert)
+        self.save = QPushButton("Save")
+        self.save.setProperty("kind", "primary")
+        self.save.clicked.connect(self._save)
+        line = QHBoxLayout(self._bar)
+        line.setContentsMargins(theme.grid(2), theme.grid(1), theme.grid(1), theme.grid(1))
+        line.setSpacing(theme.grid(1))
+        line.addWidget(self._bar_text, 1)
+        line.addWidget(self.revert)
+        line.addWidget(self.save)
+        return self._bar
+
+    def _connect(self, bridge: StationBridge | None) -> None:
+        self.sections.currentRowChanged.connect(self._show_section)
+        self.model.changed.connect(self.refresh)
+        self.model.reloaded.connect(self._fill_text)
+        self.model.told.connect(lambda text: self.told.emit(text, None))
+        self.model.refused.connect(self.refused)
+        self.roster.told.connect(self.told)
+        self.roster.refused.connect(self.refused)
+        self.preflight.refused.connect(self.refused)
+        if bridge is not None:
+            bridge.linkChanged.connect(self._on_link)
+            bridge.stationChanged.connect(self._on_station)
+            self._on_link(bridge.linked)
+
+    def _restore(self) -> None:
+        title = str(self._settings.value(_SECTION_KEY, "Station")) if self._settings is not None else ""
+        self.show_titled("File" if self.model.broken else title or "Station")
+
+    # What is shown
+
+    def show_titled(self, title: str) -> None:
+        """Shows a section by its title; an unknown one shows the first."""
+        titles = [title for title, _ in self._titles()]
+        self.sections.setCurrentRow(titles.index(title) if title in titles else 0)
+
+    def _titles(self) -> list[tuple[str, QListWidgetItem]]:
+        items = [self.sections.item(row) for row in range(self.sections.count())]
+        return [(item.data(Qt.ItemDataRole.UserRole + 1), item) for item in items if item is not None]
+
+    def _show_section(self, row: int) -> None:
+        if row < 0:
+            return
+        self._pages.setCurrentIndex(row)
+        title = self._titles()[row][0]
+        if self._settings is not None:
+            self._settings.setValue(_SECTION_KEY, title)
+        if title == "File" and not self._text_edited():
+            self._fill_text()
+        if title == "Pre-flight" and not self._checked:
+            self._checked = True
+            self.preflight.run()
+        self._refresh_bar()
+
+    @property
+    def section(self) -> str:
+        """Title of the section shown."""
+        row = self.sections.currentRow()
+        return self._titles()[row][0] if row >= 0 else ""
+
+    def refresh(self) -> None:
+        """Shows problems, what is unsaved and what has to be restarted."""
+        model = self.model
+        self._path.setText(str(model.path))
+        counts = {title: sum(model.problems_in(name) for name in names) for title, _, names in _FORMS}
+        for title, item in self._titles():
+            count = counts.get(title, 0) if not model.broken else 0
+            item.setText(f"{title}  ({count})" if count else title)
+            name = "alert" if count else item.data(Qt.ItemDataRole.UserRole)
+            item.setIcon(theme.icon(name, Role.FAULT if count else Role.MUTED))
+            enabled = not model.broken or title not in counts
+            flags = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
+            item.setFlags(flags if enabled else Qt.ItemFlag.NoItemFlags)
+        self._refresh_notice()
+        self._refresh_bar()
+
+    def _refresh_notice(self) -> None:
+        model = self.model
+        if model.file_problem is not None:
+            self._say("alert-octagon", Role.FAULT, model.file_problem.sentence, "Edit the text")
+        elif model.restarting:
+            names = ", ".join(model.to_restart)
+            self._say("restart", Role.WARNING, f"Restarting {names}. The arms hold meanwhile.", "")
+        elif model.to_restart:
+            names = ", ".join(model.to_restart)
+            text = (
+                f"Saved. The station still runs with the old values: restart {names} to apply the new ones."
+            )
+            self._say("restart-alert", Role.WARNING, text, "Restart them")
+        else:
+            self._notice.hide()
+
+    def _say(self, icon: str, role: Role, text: str, button: str) -> None:
+        self._notice_icon.setPixmap(theme.icon(icon, role).pixmap(QSize(20, 20)))
+        self._notice_text.setText(text)
+        self.notice_button.setText(button)
+        self.notice_button.setVisible(bool(button))
+        self._notice.show()
+
+    @property
+    def notice(self) -> str:
+        """The line over the forms, empty when hidden."""
+        return self._notice_text.text() if not self._notice.isHidden() else ""
+
+    def _act_on_notice(self) -> None:
+        if self.model.broken:
+            self.show_titled("File")
+            self.text.setFocus(Qt.FocusReason.OtherFocusReason)
+        else:
+            self.model.restart()
+
+    def _refresh_bar(self) -> None:
+        model = self.model
+        in_text = self.section == "File"
+        edited = self._text_edited()
+        of_file = in_text or any(title == self.section for title, _, _ in _FORMS)
+        self._bar.setVisible(of_file)
+        if in_text:
+            self.save.setEnabled(edited)
+            self.revert.setEnabled(edited)
+            text = "The text has unsaved changes." if edited else "Nothing to save."
+        else:
+            count = len(model.problems)
+            self.save.setEnabled(model.dirty and not count)
+            self.revert.setEnabled(model.dirty)
+            if count:
+                text = f"{count} field{'s' if count > 1 else ''} to correct before saving."
+            else:
+                text = "Unsaved changes." if model.dirty else "Nothing to save."
+        self._bar_text.setText(text)
+
+    def _text_edited(self) -> bool:
+        return self.text.toPlainText() != self._text_shown
+
+    _text_shown = ""
+
+    def _fill_text(self) -> None:
+        self._text_shown = self.model.text
+        if self.text.toPlainText() != self._text_shown:
+            self.text.setPlainText(self._text_shown)
+        self._refresh_bar()
+
+    # Acts
+
+    def _save(self) -> None:
+        if self.section == "File":
+            self.model.save_text(self.text.toPlainText())
+        else:
+            self.model.save()
+
+    def _revert(self) -> None:
+        if self.section == "File":
+            self._fill_text()
+        else:
+            self.model.revert()
+
+    # Life
+
+    def _on_link(self, linked: bool) -> None:
+        self.model.set_linked(linked)
+        self.preflight.on_link(linked)
+
+    def _on_station(self, status: StationStatus) -> None:
+        running = [p.process for p in status.processes if p.state is not ProcessState.STOPPED]
+        self.model.set_running(running)
+        self.preflight.on_station(status)
+
+    def showEvent(self, a0: QShowEvent | None) -> None:
+        """Looks whether file, tasks and people changed meanwhile."""
+        super().showEvent(a0)
+        self.model.check_disk()
+        self.roster.load()
+
+    def hideEvent(self, a0: QHideEvent | None) -> None:
+        """Checks again when pre-flight is looked at the next time."""
+        super().hideEvent(a0)
+        self._checked = False
+
+    def close_page(self) -> None:
+        """Ends all threads of the page, before the catalog is closed. Idempotent."""
+        self.roster.close()
+        self.preflight.close()
+
+
+def _scrolled(widgets: Sequence[QWidget]) -> QScrollArea:
+    body = QWidget()
+    column = QVBoxLayout()
+    column.setContentsMargins(0, 0, theme.grid(1), theme.grid(2))
+    column.setSpacing(theme.grid(3))
+    for widget in widgets:
+        column.addWidget(widget)
+    column.addStretch(1)
+    row = QHBoxLayout(body)
+    row.setContentsMargins(0, 0, 0, 0)
+    holder = QWidget()
+    holder.setLayout(column)
+    holder.setMaximumWidth(_WIDTH)
+    row.addWidget(holder, 1)
+    row.addStretch(0)
+    row.setAlignment(holder, Qt.AlignmentFlag(0))
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(body)
+    return area
+
+
+def _drivers(drivers: Sequence[DriverLabel]) -> QWidget:
+    part = QWidget()
+    box = QVBoxLayout(part)
+    box.setContentsMargins(0, 0, 0, 0)
+    box.setSpacing(theme.grid(1))
+    title = QLabel("Drivers, and how far each is proven")
+    title.setFont(theme.font(bold=True))
+    box.addWidget(title)
+    card = QFrame()
+    card.setProperty("surface", "panel")
+    form = QFormLayout(card)
+    form.setContentsMargins(theme.grid(2), theme.grid(1.5), theme.grid(2), theme.grid(1.5))
+    form.setHorizontalSpacing(theme.grid(3))
+    for driver in drivers:
+        name = QLabel(f"{driver.name} ({driver.kind})")
+        text = QLabel(f"{driver.verification.value}: {_VERIFICATION_TEXTS[driver.verification]}")
+        text.setWordWrap(True)
+        form.addRow(name, text)
+    part.setVisible(bool(drivers))
+    box.addWidget(card)
+    return part
+
+
+def _about_facts(data: DataDir, station_file: Path) -> list[tuple[str, str]]:
+    libraries = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES)
+    return [
+        ("Version", importlib.metadata.version("teleop-app")),
+        ("Licence", "GNU General Public License, version 3 or later; no warranty"),
+        ("Data directory", str(data.root)),
+        ("Station file", str(station_file)),
+        ("Logs", str(data.logs)),
+        ("Python", f"{platform.python_version()} on {platform.platform()}"),
+        ("Qt", f"{QT_VERSION_STR}, PyQt {PYQT_VERSION_STR}"),
+        ("Libraries", libraries),
+    ]

@@ -1,0 +1,391 @@
+"""The station file as it is edited: draft, problems, saving, and what has to be restarted."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import os
+import re
+import tempfile
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from teleop_app.core.config import StationConfig, field_problems, station_text
+from teleop_app.core.errors import ConfigError, StorageError, TeleopError
+from ui.viewmodels.setup_fields import is_list, item_defaults
+
+log = logging.getLogger(__name__)
+
+AFFECTED: dict[str, tuple[str, ...]] = {
+    "station": ("recorder",),
+    "control": ("control", "recorder"),
+    "simulation": ("simulation", "control", "cameras", "recorder", "operator"),
+    "arms": ("simulation", "control", "cameras", "recorder", "operator"),
+    "cameras": ("cameras", "recorder"),
+    "mapping": (),
+    "safety": ("control",),
+    "recording": ("recorder", "cameras"),
+    "inputs": ("gamepad",),
+}
+"""Processes that read a section only when they start. Mapping is given to control live."""
+
+_ORDER = ("simulation", "control", "cameras", "recorder", "operator", "gamepad")
+_PART = re.compile(r"([a-z_0-9]+)|\[(\d+)\]")
+
+
+class StationCommands(Protocol):
+    """What the page needs of a running station: the bridge has it."""
+
+    def call(
+        self,
+        process: str,
+        command: str,
+        /,
+        done: Callable[[dict[str, Any]], object] | None = None,
+        failed: Callable[[TeleopError], object] | None = None,
+        **args: Any,
+    ) -> None:
+        """Runs a command without blocking."""
+        ...
+
+
+class SetupModel(QObject):
+    """Edits one station file. GUI thread only; the file is small, so reading and writing do not wait.
+
+    Args:
+        path: The station file; need not exist.
+        port: A running station's commands, None without one.
+        parent: Owner.
+    """
+
+    changed = pyqtSignal()
+    """A value, a problem, or what is saved changed."""
+    reloaded = pyqtSignal()
+    """The file was read or the draft thrown away: every editor must take its value anew."""
+    told = pyqtSignal(str)
+    refused = pyqtSignal(object)
+    """A `TeleopError` to show."""
+
+    def __init__(
+        self, path: Path, port: StationCommands | None = None, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.path = path
+        self._port = port
+        self._linked = False
+        self._running: tuple[str, ...] = ()
+        self._disk_text = ""
+        self._saved = StationConfig()
+        self._draft: dict[str, Any] = {}
+        self._config: StationConfig | None = None
+        self.problems: dict[str, str] = {}
+        self.file_problem: TeleopError | None = None
+        self._to_restart: set[str] = set()
+        self._restarting: set[str] = set()
+        self.load()
+
+    # What stands in the file
+
+    @property
+    def broken(self) -> bool:
+        """The file on disk cannot be read as a station; only its text can be edited."""
+        return self.file_problem is not None
+
+    @property
+    def dirty(self) -> bool:
+        """Whether the draft differs from the file."""
+        return not self.broken and self._draft != self._saved.model_dump(mode="json")
+
+    @property
+    def config(self) -> StationConfig | None:
+        """The draft as a station, None while it has problems."""
+        return self._config
+
+    @property
+    def saved(self) -> StationConfig:
+        """The station as it stands in the file; the defaults while that is broken."""
+        return self._saved
+
+    @property
+    def text(self) -> str:
+        """The file's text as saving would leave it; as it is on disk while there are problems."""
+        if self.broken or self._config is None:
+            return self._disk_text
+        return station_text(self._config, self._disk_text) if self.dirty else self._disk_text
+
+    def load(self) -> None:
+        """Reads the file; a missing one counts as the defaults."""
+        self.file_problem = None
+        try:
+            self._disk_text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        except (OSError, UnicodeDecodeError) as error:
+            self._disk_text = ""
+            self.file_problem = ConfigError(f"The station file {self.path} cannot be read", why=str(error))
+        if not self.broken:
+            config, problems, reason = parsed(self._disk_text, self.path.name)
+            if config is not None:
+                self._saved = config
+            else:
+                self.problems, self.file_problem = problems, reason
+        if not self.broken:
+            self._set_draft(self._saved.model_dump(mode="json"))
+        else:
+            self._config = None
+        self.reloaded.emit()
+        self.changed.emit()
+
+    def check_disk(self) -> None:
+        """Takes over what another program wrote into the file, unless there are unsaved changes."""
+        try:
+            now = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        except (OSError, UnicodeDecodeError):
+            now = None
+        if now == self._disk_text:
+            return
+        if self.dirty:
+            self.told.emit(
+                "The station file was changed by another program. Save to replace that, or revert to take it."
+            )
+        else:
+            self.load()
+
+    # Editing
+
+    def value(self, place: str) -> Any:
+        """Returns a value of the draft by its dotted place."""
+        found: Any = self._draft
+        for part in parts_of(place):
+            found = found[part]
+        return found
+
+    def set_value(self, place: str, value: Any) -> None:
+        """Changes a value of the draft; `problems` says what is wrong with it."""
+        parts = parts_of(place)
+        holder: Any = self._draft
+        for part in parts[:-1]:
+            holder = holder[part]
+        if holder[parts[-1]] != value or type(holder[parts[-1]]) is not type(value):
+            holder[parts[-1]] = value
+            self._validate()
+            self.changed.emit()
+
+    def problem_at(self, place: str) -> str:
+        """Returns the sentence on a field, or on a part of it such as one number of a vector."""
+        for where, sentence in self.problems.items():
+            if where == place or where.startswith((f"{place}.", f"{place}[")):
+                return sentence[:1].upper() + sentence[1:] + "."
+        return ""
+
+    def section_problem(self, place: str) -> str:
+        """Returns the sentence on a section or item as a whole, such as two limits that contradict."""
+        sentence = self.problems.get(place, "")
+        return sentence[:1].upper() + sentence[1:] + "." if sentence else ""
+
+    def problems_in(self, section: str) -> int:
+        """Returns how many problems a section has."""
+        return sum(1 for where in self.problems if re.split(r"[.\[]", where)[0] == section)
+
+    def count(self, section: str) -> int:
+        """Returns the number of items of a list section."""
+        return len(self._draft.get(section, ()))
+
+    def add_item(self, section: str) -> None:
+        """Adds an arm or a camera with a name of its own."""
+        names = {item.get("name") for item in self._draft[section]}
+        stem = section.removesuffix("s")
+        name = next(f"{stem}_{n}" for n in range(1, 100) if f"{stem}_{n}" not in names)
+        self._draft[section] = [*self._draft[section], item_defaults(section, name)]
+        self._validate()
+        self.reloaded.emit()
+        self.changed.emit()
+
+    def remove_item(self, section: str, index: int) -> None:
+        """Removes an arm or a camera from the draft."""
+        if is_list(section) and 0 <= index < self.count(section):
+            items = list(self._draft[section])
+            del items[index]
+            self._draft[section] = items
+            self._validate()
+            self.reloaded.emit()
+            self.changed.emit()
+
+    def revert(self) -> None:
+        """Throws the draft away and reads the file again."""
+        self.load()
+
+    def _set_draft(self, draft: dict[str, Any]) -> None:
+        self._draft = copy.deepcopy(draft)
+        self._validate()
+
+    def _validate(self) -> None:
+        try:
+            self._config = StationConfig.model_validate(self._draft)
+            self.problems = {}
+        except ValidationError as error:
+            self._config = None
+            self.problems = field_problems(error)
+
+    # Saving
+
+    def save(self) -> bool:
+        """Writes the draft, keeping the file's comments; returns whether it is on disk."""
+        if self._config is None or not self.dirty:
+            return False
+        return self._write(station_text(self._config, self._disk_text), self._config)
+
+    def save_text(self, text: str) -> bool:
+        """Writes a text as it is, if it is a station; returns whether it is on disk."""
+        config, _, problem = parsed(text, self.path.name)
+        if config is None:
+            if problem is not None:
+                self.refused.emit(problem)
+            return False
+        return self._write(text, config)
+
+    def _write(self, text: str, config: StationConfig) -> bool:
+        try:
+            write_whole(self.path, text)
+        except StorageError as error:
+            self.refused.emit(error)
+            return False
+        before = self._saved if not self.broken else None
+        self.load()
+        self._note_changes(before, config)
+        self.told.emit("Saved the station file")
+        return True
+
+    def _note_changes(self, before: StationConfig | None, after: StationConfig) -> None:
+        sections = [
+            name
+            for name in StationConfig.model_fields
+            if before is None or getattr(before, name) != getattr(after, name)
+        ]
+        if "mapping" in sections and self._port is not None and self._linked:
+            self._port.call(
+                "control",
+                "set_mapping",
+                done=lambda _: self.told.emit("The new mapping is in force"),
+                failed=self.refused.emit,
+                **after.mapping.model_dump(),
+            )
+        if self._linked:
+            self._to_restart.update(process for name in sections for process in AFFECTED[name])
+        self.changed.emit()
+
+    # Restarting
+
+    @property
+    def linked(self) -> bool:
+        """Whether a station runs."""
+        return self._linked
+
+    def set_linked(self, linked: bool) -> None:
+        """Tells whether a station runs; one that starts reads the file anew."""
+        if linked != self._linked:
+            self._linked = linked
+            if not linked:
+                self._to_restart.clear()
+                self._restarting.clear()
+            self.changed.emit()
+
+    def set_running(self, processes: Sequence[str]) -> None:
+        """Tells which processes the station has."""
+        self._running = tuple(processes)
+
+    @property
+    def to_restart(self) -> tuple[str, ...]:
+        """Processes that still run with the values before."""
+        known = self._running or _ORDER
+        return tuple(name for name in _ORDER if name in self._to_restart and name in known)
+
+    @property
+    def restarting(self) -> bool:
+        """Whether a restart is under way."""
+        return bool(self._restarting)
+
+    def restart(self) -> None:
+        """Restarts the processes that still run with the values before, in the order of the station."""
+        port = self._port
+        if port is None or not self.to_restart or self.restarting:
+            return
+        names = self.to_restart
+        self._restarting = set(names)
+        for name in names:
+            port.call(
+                "station",
+                "restart",
+                done=lambda _, restarted=name: self._restarted(restarted),
+                failed=lambda error, asked=name: self._restart_failed(asked, error),
+                process=name,
+            )
+        self.changed.emit()
+
+    def _restarted(self, process: str) -> None:
+        self._to_restart.discard(process)
+        self._restarting.discard(process)
+        if not self._restarting and not self._to_restart:
+            self.told.emit("The station runs with the new values")
+        self.changed.emit()
+
+    def _restart_failed(self, process: str, error: TeleopError) -> None:
+        self._restarting.discard(process)
+        self.refused.emit(error)
+        self.changed.emit()
+
+
+def parts_of(place: str) -> list[str | int]:
+    """Returns the keys and indices of a dotted place, e.g. `arms[0].name`."""
+    return [int(index) if index else key for key, index in _PART.findall(place)]
+
+
+def parsed(text: str, name: str) -> tuple[StationConfig | None, dict[str, str], ConfigError | None]:
+    """Returns a text as a station, or its problems by place and as one sentence."""
+    try:
+        return StationConfig.model_validate(tomllib.loads(text)), {}, None
+    except tomllib.TOMLDecodeError as error:
+        problem = ConfigError(
+            f"{name} is not valid TOML", why=str(error), next_step="Correct the text below, then save"
+        )
+        return None, {"file": str(error)}, problem
+    except ValidationError as error:
+        problems = field_problems(error)
+        listed = "; ".join(f"{place}: {sentence}" for place, sentence in problems.items())
+        count = f"{len(problems)} wrong field{'s' if len(problems) > 1 else ''}"
+        problem = ConfigError(
+            f"{name} has {count}", why=listed, next_step="Correct the text below, then save"
+        )
+        return None, problems, problem
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replaces a file in one go, so that a crash leaves the old one or the new one.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            temporary = file.name
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise StorageError(
+            f"{path} could not be saved",
+            why=error.strerror or str(error),
+            next_step="Free space or give this user write access, then save again",
+        ) from error
