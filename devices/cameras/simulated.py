@@ -14,9 +14,12 @@ from devices.sim.link import WORLD_RING
 from devices.sim.model import Look, load_model
 from devices.sim.render_probe import probe
 from devices.sim.renderer import CellRenderer, camera_mount, intrinsics
+from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import DeviceError
 from teleop_app.core.ring import RingReader
 from teleop_app.core.types import Array
+
+_FARTHEST_NS = NS_PER_S // 4
 
 
 class SimFrameSource:
@@ -76,9 +79,11 @@ class SimFrameSource:
         return camera_mount(self._opened(), camera)
 
     def latch(self, due_ns: int) -> bool:
-        """Take the physics state nearest to `due_ns`; False when it is the one of the last time."""
+        """Take the physics state nearest to `due_ns`; False when there is no new one near it."""
         record = None if self._world is None else self._world.nearest(due_ns)
         if record is None or record.stamp_ns == self._capture_ns:
+            return False
+        if abs(record.stamp_ns - due_ns) > _FARTHEST_NS:  # the simulation is gone, or has yet to start
             return False
         self._vector = np.frombuffer(record.payload, "<f8")
         self._capture_ns = record.stamp_ns
