@@ -23,14 +23,12 @@ from recorders.ledger import nearest_spacing_ns
 from recorders.reader import EpisodeReader
 from recorders.records import to_metadata
 from recorders.schema import (
-    JOINT_KINDS,
     METADATA_FOOTER,
     METADATA_HEADER,
     TOPIC_TICK,
     TOPIC_WORLD,
     EpisodeFooter,
     EpisodeHeader,
-    topic_joints,
     topic_video,
 )
 from recorders.tracks import concatenated, unwrapped
@@ -230,8 +228,8 @@ def _rebuilt_footer(reader: EpisodeReader, copied: _Copied) -> EpisodeFooter:
     frame_times = concatenated(track.capture_ns for track in frames.values())
     times = np.concatenate([ticks.capture_ns, frame_times])
     actors = Counter(ticks.actor)
-    topics = [TOPIC_TICK, TOPIC_WORLD, *(topic_joints(kind) for kind in JOINT_KINDS)]
-    topics += [topic_video(name) for name in frames]
+    # Not the joint streams: a reading that two ticks saw is kept once and leaves a number out.
+    topics = [TOPIC_TICK, TOPIC_WORLD, *(topic_video(name) for name in frames)]
     lost = {topic: missing for topic in topics if (missing := _missing(container, topic))}
     spacing = (
         nearest_spacing_ns(frame_times, ticks.capture_ns)

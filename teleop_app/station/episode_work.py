@@ -168,6 +168,10 @@ class EpisodeWork:
         self._flow.failed(text)
         self.event("recorder.fault", text, episode=recording.uuid)
 
+    def missing_cameras(self) -> list[str]:
+        """Cameras of the station file that were never heard of."""
+        return [item.name for item in self._context.config.cameras if item.name not in self.cameras]
+
     def check_can_start(self) -> None:
         """Refuse early what BEGIN would refuse, so that no countdown runs in vain.
 
@@ -181,7 +185,7 @@ class EpisodeWork:
                 why="no session is open",
                 next_step="Choose operator and task first",
             )
-        missing = [c.name for c in self._context.config.cameras if c.name not in self.cameras]
+        missing = self.missing_cameras()
         if missing:
             raise StationError(
                 "A recording cannot start",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -18,6 +19,8 @@ from teleop_app.station.recorder_catalog import RecorderCatalog
 from teleop_app.station.scene_preparation import ScenePreparation
 
 logger = logging.getLogger(__name__)
+CAMERA_PATIENCE_S = 2.5
+"""How long `record` waits for cameras that were never heard of."""
 
 
 class RecorderRequests:
@@ -142,6 +145,7 @@ class RecorderRequests:
         """
         if self._preparation.busy:
             raise StationError("A recording cannot start", why="the scene is being set up")
+        self._wait_for_cameras()
         self._work.check_can_start()
         steps = self._flow.record()
         self._work.upcoming = episode = str(uuid.uuid4())
@@ -234,6 +238,12 @@ class RecorderRequests:
     def _refuse_while_recording(self, what: str) -> None:
         if self._flow.state in (RecorderState.RECORDING, RecorderState.COUNTDOWN):
             raise StationError(what, why="an episode is being recorded", next_step="Stop it first")
+
+    def _wait_for_cameras(self) -> None:
+        """A station that has just started may not have heard of its cameras: they speak up once a second."""
+        deadline = time.monotonic() + CAMERA_PATIENCE_S
+        while self._work.missing_cameras() and time.monotonic() < deadline and self._pump():
+            pass
 
     def _wait(self, future: Future[dict[str, Any]]) -> dict[str, Any]:
         """The answer of another process; empty when it does not answer."""
