@@ -38,6 +38,7 @@ class StationCamera:
         setup: Its description.
         image: The frame that is being shared and encoded.
         lost: Frames of the grid that were not delivered.
+        delivered: At least one frame went out.
         fresh_ns: When its last frame was taken.
         taken_ns: When the frames of the last two seconds were encoded.
     """
@@ -50,6 +51,7 @@ class StationCamera:
     setup: CameraSetup
     image: Image
     lost: int = 0
+    delivered: bool = False
     fresh_ns: int = 0
     taken_ns: deque[int] = field(default_factory=deque)
 

@@ -227,6 +227,7 @@ class CamerasProcess:
             camera.lost += 1
             logger.error("%s", encoded.error)
         elif self._publisher is not None:
+            camera.delivered = True
             camera.taken_ns.append(encoded.packet.encoded_ns)
             self._publisher.send(f"video/{encoded.camera}", encoded.packet)
 
@@ -238,7 +239,10 @@ class CamerasProcess:
             self._setup_due_ns = now_ns + _SETUP_PERIOD_NS
             for camera in self._cameras.values():
                 self._publisher.send("camera", camera.setup)
-        self._heartbeat.beat(ProcessState.RUNNING, self._sentence(now_ns), self._metrics)
+        # Whoever waits for the cameras waits for pictures, not for a process.
+        delivering = all(camera.delivered for camera in self._cameras.values())
+        state = ProcessState.RUNNING if delivering else ProcessState.STARTING
+        self._heartbeat.beat(state, self._sentence(now_ns), self._metrics)
 
     # Status.
 

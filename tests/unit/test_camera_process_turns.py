@@ -219,6 +219,20 @@ def test_a_scene_that_stands_still_is_lost_frames_and_a_sentence(make: MakeBench
     assert seqs[-1] - seqs[0] + 1 - len(seqs) == bench.process.status()["cameras"][0]["lost"]
 
 
+def test_it_counts_as_running_when_pictures_come(make: MakeBench) -> None:
+    bench = make()
+    bench.source.frozen = True
+    bench.open()
+    bench.turns(0.5)
+    assert {status.state for status in bench.of(ProcessStatus)} == {ProcessState.STARTING}
+    bench.source.frozen = False
+    bench.turns(0.3)
+    assert bench.of(ProcessStatus)[-1].state is ProcessState.RUNNING
+    bench.source.frozen = True
+    bench.turns(1.0)
+    assert bench.of(ProcessStatus)[-1].state is ProcessState.RUNNING, "then it says so in a sentence"
+
+
 def test_the_first_packet_is_a_keyframe_and_a_keyframe_can_be_asked_for(make: MakeBench) -> None:
     bench = make()
     bench.open()
