@@ -12,7 +12,6 @@ from pathlib import Path
 from PyQt6.QtCore import PYQT_VERSION_STR, QT_VERSION_STR, QSettings, QSize, Qt, QUrl, pyqtSignal
 from PyQt6.QtGui import QDesktopServices, QFontDatabase, QGuiApplication, QHideEvent, QShowEvent
 from PyQt6.QtWidgets import (
-    QCheckBox,
     QFormLayout,
     QFrame,
     QHBoxLayout,
@@ -39,7 +38,7 @@ from ui.viewmodels.setup import SetupModel
 from ui.viewmodels.setup_preflight import PreflightModel
 from ui.viewmodels.setup_roster import RosterModel
 from ui.widgets.checklist import Checklist
-from ui.widgets.form import SectionForm
+from ui.widgets.form import SectionForm, SwitchBox
 from ui.widgets.form_roster import PeopleEditor, TasksEditor
 
 _SECTION_KEY = "setup/section"
@@ -191,7 +190,7 @@ class SetupPage(QWidget):
         card.setProperty("surface", "panel")
         box = QVBoxLayout(card)
         box.setContentsMargins(theme.grid(2), theme.grid(1.5), theme.grid(2), theme.grid(1.5))
-        self.sounds = QCheckBox("Sounds in this window")
+        self.sounds = SwitchBox("Sounds in this window")
         self.sounds.setToolTip("Everything that sounds is also shown.")
         self.sounds.setChecked(
             self._settings is None or str(self._settings.value("sounds", True)).lower() in ("true", "1")

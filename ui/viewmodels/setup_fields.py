@@ -101,8 +101,9 @@ class FieldSpec:
 
 
 def section_help(section: str) -> str:
-    """Returns the first sentence of a section's docstring."""
-    return inspect.getdoc(_model_of(section)).partition("\n")[0]  # pyright: ignore[reportOptionalMemberAccess]
+    """Returns what a section's docstring says first, without naming what one item is."""
+    line = (inspect.getdoc(_model_of(section)) or "").partition("\n")[0]
+    return line.partition(". ")[2] if line.startswith("One ") else line
 
 
 def section_fields(section: str, index: int | None = None) -> tuple[FieldSpec, ...]:

@@ -76,6 +76,8 @@ class PreflightModel(QObject):
             return f"Not ready: {_many(failures, 'problem')}"
         if self._running:
             return "Checking"
+        if self._station == [_NO_STATION]:
+            return "No station runs"
         return f"Ready, with {_many(warnings, 'warning')}" if warnings else "Ready to record"
 
     def run(self) -> None:

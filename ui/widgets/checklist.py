@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from teleop_app.station.checks import Check, Level
@@ -58,8 +59,13 @@ class Checklist(QWidget):
         """The whole in one sentence."""
         return self._verdict.text()
 
+    def showEvent(self, a0: QShowEvent | None) -> None:  # noqa: N802
+        """Shows what was found meanwhile."""
+        super().showEvent(a0)
+        self.refresh()
+
     def refresh(self) -> None:
-        """Shows the checks as they are."""
+        """Shows the checks as they are; while nobody looks, only the verdict."""
         icon, role, _ = LOOKS[self._model.level]
         if self._model.running and self._model.level is not Level.FAILURE:
             icon, role = "timer-sand", Role.MUTED
@@ -69,6 +75,8 @@ class Checklist(QWidget):
         self._verdict.setStyleSheet(f"color: {color};" if role is not Role.MUTED else "")
         self.again.setEnabled(not self._model.running)
         self.again.setText("Checking" if self._model.running else "Check again")
+        if not self.isVisible():
+            return
         while self._lists.count():
             item = self._lists.takeAt(0)
             widget = item.widget() if item is not None else None
@@ -108,7 +116,7 @@ def _card(checks: Sequence[Check]) -> QFrame:
         state = QLabel(word)
         state.setStyleSheet(f"color: {color};")
         name = QLabel(check.name)
-        text = QLabel(check.text[:1].upper() + check.text[1:])
+        text = QLabel(check.text)
         text.setTextFormat(Qt.TextFormat.PlainText)
         text.setWordWrap(True)
         text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

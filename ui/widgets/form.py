@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtGui import QWheelEvent
+from PyQt6.QtCore import QEvent, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QPalette, QWheelEvent
 from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -32,6 +32,8 @@ _LABEL_PX = 184
 _NUMBER_PX = 112
 _TEXT_PX = 240
 _AXES = ("x", "y", "z")
+_SHORTEST_HELP = 24
+"""A shorter sentence on a section only repeats its title."""
 
 
 class QuietComboBox(QComboBox):
@@ -41,6 +43,32 @@ class QuietComboBox(QComboBox):
         """Leaves the wheel to the page."""
         if e is not None:
             e.ignore()
+
+
+class SwitchBox(QCheckBox):
+    """A check box whose empty square can be seen on every ground."""
+
+    _theme = ""
+
+    def __init__(self, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.retheme()
+
+    def retheme(self) -> None:
+        """Takes the colours of the theme in force."""
+        t = theme.tokens()
+        self._theme = t.name
+        palette = self.palette()
+        # Fusion draws the frame from the window's colour, which is next to nothing on dark.
+        palette.setColor(QPalette.ColorRole.Base, QColor(theme.blend(t.muted, t.panel, 0.4)))
+        self.setPalette(palette)
+
+    def changeEvent(self, e: QEvent | None) -> None:
+        """Takes the colours of another theme."""
+        super().changeEvent(e)
+        if e is not None and e.type() == QEvent.Type.PaletteChange:
+            if self._theme not in ("", theme.tokens().name):
+                self.retheme()
 
 
 class FieldEditor(QWidget):
@@ -100,7 +128,7 @@ class FieldEditor(QWidget):
     def _add_editor(self, line: QHBoxLayout) -> None:
         kind = self.spec.kind
         if kind is FieldKind.SWITCH:
-            self._check = QCheckBox("On")
+            self._check = SwitchBox("On")
             self._check.toggled.connect(self._emit)
             line.addWidget(self._check)
         elif kind is FieldKind.CHOICE:
@@ -261,6 +289,7 @@ class SectionForm(QWidget):
         text = QLabel(section_help(section))
         text.setProperty("kind", "muted")
         text.setWordWrap(True)
+        text.setVisible(len(text.text()) > _SHORTEST_HELP)
         self._box = QVBoxLayout(self)
         self._box.setContentsMargins(0, 0, 0, 0)
         self._box.setSpacing(theme.grid(1.5))

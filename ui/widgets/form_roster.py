@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtWidgets import (
-    QCheckBox,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -22,6 +21,7 @@ from PyQt6.QtWidgets import (
 from sessions import PersonRow, Role, TaskRow
 from ui import theme
 from ui.viewmodels.setup_roster import RosterModel
+from ui.widgets.form import SwitchBox
 
 _MOST = 1_000_000
 
@@ -281,9 +281,9 @@ class PeopleEditor(QWidget):
         name.setFixedWidth(theme.grid(28))
         name.editingFinished.connect(lambda: self._rename(person, name))
         line.addWidget(name)
-        boxes: dict[Role, QCheckBox] = {}
+        boxes: dict[Role, SwitchBox] = {}
         for role in Role:
-            box = QCheckBox(role.value.capitalize())
+            box = SwitchBox(role.value.capitalize())
             box.setChecked(role in person.roles)
             box.clicked.connect(
                 lambda _=False: self._model.set_roles(
