@@ -39,6 +39,7 @@ class CommandPort(Protocol):
         self,
         process: str,
         command: str,
+        /,
         done: Callable[[dict[str, Any]], object] | None = None,
         failed: Callable[[TeleopError], object] | None = None,
         **args: Any,
