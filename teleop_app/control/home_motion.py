@@ -15,6 +15,7 @@ from teleop_app.safety.supervisor import SafetySupervisor
 SPEED_RAD_S = 1.0
 LIFT_SPEED_M_S = 0.25
 _NEAR_RAD = 0.005
+_OPEN = 1.0
 _NEAR_M = 0.01
 _LIFT_LIMIT_S = 3.0
 _LIMIT_S = 20.0
@@ -65,7 +66,7 @@ class HomeMotion:
     def finished(self) -> bool:
         """Whether every arm is home and at rest."""
         return all(
-            self._supervisor.joints_near(arm, posture, _NEAR_RAD) for arm, posture in enumerate(self._home)
+            self._supervisor.is_at(arm, posture, _OPEN, _NEAR_RAD) for arm, posture in enumerate(self._home)
         )
 
     def overdue(self, now_ns: int) -> bool:
@@ -82,5 +83,5 @@ class HomeMotion:
             else:
                 self._pose[arm] = pose = pose.copy()
                 pose[2] = min(pose[2] + self._lift_step_m, self._height_m[arm])
-                return ArmRequest(now_ns, pose, None, 1.0)
-        return ArmRequest(now_ns, None, np.asarray(self._home[arm]), 1.0, SPEED_RAD_S)
+                return ArmRequest(now_ns, pose, None, _OPEN)
+        return ArmRequest(now_ns, None, np.asarray(self._home[arm]), _OPEN, SPEED_RAD_S)

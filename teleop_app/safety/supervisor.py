@@ -110,10 +110,10 @@ class SafetySupervisor:
         self._pose[arm] = pose
         return Anchor(pose.copy(), rest[mine].copy(), float(self._gripper[arm]))
 
-    def joints_near(self, arm: int, joints: Array, tolerance_rad: float) -> bool:
-        """Whether the arm was sent to `joints` and is at rest there."""
+    def is_at(self, arm: int, joints: Array, gripper: float, tolerance_rad: float) -> bool:
+        """Whether the arm was sent to `joints`, its gripper to `gripper`, and it is at rest there."""
         state, mine = self._limiter.state, self._joints_of[arm]
-        near = np.abs(state.position[mine] - joints).max() <= tolerance_rad
+        near = np.abs(state.position[mine] - joints).max() <= tolerance_rad and self._gripper[arm] == gripper
         return bool(near and np.abs(state.velocity[mine]).max() < STILL_RAD_S)
 
     # The tick.

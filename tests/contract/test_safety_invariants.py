@@ -25,7 +25,7 @@ from teleop_app.core.types import Actor, ArmInput, ControlState, ControlTick, In
 from teleop_app.mapping.ik import ArmChain, CellKinematics
 from teleop_app.mapping.ik_model import arms_only
 from teleop_app.safety.limits import ArmLimits, CellLimits
-from teleop_app.safety.supervisor import SafetySupervisor
+from teleop_app.safety.supervisor import ADOPT_RAD, SafetySupervisor
 from teleop_app.safety.workspace import REST_TOLERANCE_M
 
 TRACES = int(os.environ.get("TELEOP_TRACES", "80"))
@@ -199,10 +199,10 @@ class Rig:
     def tick(self, missed: int = 0) -> ControlTick:
         tick = self.loop.tick(self.clock.now_ns(), None, missed)
         self.ticks.append(tick)
+        self.check(tick)
         for event in self.loop.take_events():
             if event.kind in ("control.homed", "control.home_failed"):
                 self.homing = False
-        self.check(tick)
         self.clock.advance(PERIOD_S)
         return tick
 
@@ -305,11 +305,11 @@ def play(rig: Rig, kind: str, ticks: int, x: float, y: float) -> None:
     elif kind == "preempt":
         human.clutch = False
         rig.sample(human)
+        seen = human.newest_ns == rig.clock.now_ns() - MS  # else a future stamp went before it
         rig.tick()
         human.clutch, hand = True, human
         rig.sample(human)
-        in_order = human.newest_ns == rig.clock.now_ns() - MS  # else a future stamp went before it
-        fine = in_order and rig.supervisor.ready and not rig.supervisor.estopped
+        fine = seen and rig.supervisor.ready and not rig.supervisor.estopped
         tick = rig.tick()
         assert not fine or tick.state is ControlState.FAULT or tick.source == "human"
         script.clutch = False
@@ -389,6 +389,8 @@ def play(rig: Rig, kind: str, ticks: int, x: float, y: float) -> None:
         rig.follower.nan = False
         low, high = limits().lower, limits().upper
         moved = low + (high - low) * (0.5 + 0.52 * x)
+        if np.abs(moved - rig.history[-1][limits().joint_at]).max() <= ADOPT_RAD:
+            return  # so near that it is taken for the servo's own error
         rig.follower.position[limits().joint_at] = moved
         rig.adopted()
         rig.homing = False

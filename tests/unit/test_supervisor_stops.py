@@ -250,6 +250,16 @@ def test_supervisor_home_is_refused_while_engaged_and_yields_to_a_hand():
     assert "control.home_failed" in rig.kinds
 
 
+def test_supervisor_home_is_not_over_before_the_grippers_are_open():
+    rig = Rig()
+    rig.arms.position[[6, 13]] = 0.2
+    rig.tick()
+    rig.loop.start_home(rig.clock.now_ns())
+    while "control.homed" not in rig.kinds:
+        rig.tick()
+    assert rig.arms.position[[6, 13]].tolist() == [1.0, 1.0]
+
+
 def test_supervisor_new_mapping_under_a_held_clutch_does_not_jump():
     rig = Rig()
     rig.engage()
