@@ -3,8 +3,9 @@
 Messages are drained on the GUI thread 60 times a second and coalesced, so that nothing queues up
 without bound: of frames, world states and statuses only the newest is passed on; ticks are
 counted one by one for the meters and handed on as one batch. What a stalled window could not take
-is dropped by the socket's own limit. Commands can block for seconds and run on one worker thread
-a process, so that a slow recorder never delays an e-stop.
+is dropped by the socket's own limit. Operator samples go through a thread of their own, which
+repeats them while this one is busy drawing. Commands can block for seconds and run on one worker
+thread a process, so that a slow recorder never delays an e-stop.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from teleop_app.core.types import (
     TaskStatus,
     WorldState,
 )
+from ui.sample_pump import SamplePump
 
 log = logging.getLogger(__name__)
 
@@ -214,6 +216,7 @@ class StationBridge(QObject):
         self._notices: dict[str, FrameNotice] = {}
         self._linked = False
         self._last_message_s = 0.0
+        self._pump = SamplePump(port.send_input)
         self.control = ControlMeter()
         self.cameras: dict[str, CameraMeter] = {}
         self._finished.connect(self._deliver, Qt.ConnectionType.QueuedConnection)  # pyright: ignore[reportCallIssue]
@@ -231,11 +234,13 @@ class StationBridge(QObject):
         """Subscribes and begins to drain."""
         if self._source is None:
             self._source = self._port.subscribe(TOPICS)
+        self._pump.start()
         self._timer.start()
 
     def stop(self) -> None:
         """Ends the subscription, and lets commands under way finish unheard."""
         self._timer.stop()
+        self._pump.stop()
         for ring in self._rings.values():
             ring.close()
         self._rings.clear()
@@ -321,9 +326,12 @@ class StationBridge(QObject):
             self.frameArrived.emit(CameraFrame(camera, record.seq, record.stamp_ns, image, record.payload))
 
     def send_input(self, sample: InputSample) -> None:
-        """Sends one operator sample; a station that is away is told by `linkChanged`, not here."""
+        """Sends one operator sample, and repeats one that holds a clutch while this thread is busy.
+
+        See `ui.sample_pump` for how long. A station that is away is told by `linkChanged`, not here.
+        """
         try:
-            self._port.send_input(sample)
+            self._pump.offer(sample)
         except TeleopError as error:
             self.failed.emit(error)
 
