@@ -213,6 +213,8 @@ class EpisodesPage(QWidget):
         model.rowsReset.connect(self._refresh_emptiness)
         model.rowsUpdated.connect(self._refresh_emptiness)
         model.loadingChanged.connect(self._refresh_emptiness)
+        model.loadingChanged.connect(self._seek_sought)
+        model.found.connect(self.table.choose_uuid)
         model.detailsChanged.connect(self._show_details)
         model.told.connect(self._tell)
         model.refused.connect(self.refused)
@@ -401,9 +403,24 @@ class EpisodesPage(QWidget):
     def _show_details(self) -> None:
         self.inspector.show_details(self.model.details)
 
-    def choose_episode(self, uuid: str) -> bool:
-        """Shows an episode that is in the list, such as the one just recorded."""
-        return self.table.choose_uuid(uuid)
+    def show_episode(self, uuid: str) -> None:
+        """Shows one episode, such as the one just recorded; filters that hide it are cleared."""
+        self._sought = uuid
+        self._seek_sought()
+
+    _sought = ""
+
+    def _seek_sought(self) -> None:
+        """Chooses the episode asked for as soon as the list is there."""
+        if not self._sought or not self.model.known or self.model.loading:
+            return
+        if self.table.choose_uuid(self._sought):
+            self._sought = ""
+        elif self.model.filtered:
+            self.clear_filters()
+        else:  # older than what is loaded, or just recorded
+            self.model.seek(self._sought)
+            self._sought = ""
 
     # Acts
 

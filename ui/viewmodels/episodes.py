@@ -86,6 +86,8 @@ class EpisodesModel(QObject):
     choicesChanged = pyqtSignal()
     loadingChanged = pyqtSignal()
     detailsChanged = pyqtSignal()
+    found = pyqtSignal(str)
+    """UUID of an episode sought with `seek`, now among the rows."""
     told = pyqtSignal(str, object)
     """A note for a toast, and what takes it back, or None."""
     refused = pyqtSignal(object)
@@ -169,8 +171,10 @@ class EpisodesModel(QObject):
         """Loads the first page and watches for new episodes."""
         if not self._loaded_once and not self._loading:
             self._load_first()
+            self._load_choices()
+        else:
+            self.poll()
         self._timer.start()
-        self.poll()
 
     def pause(self) -> None:
         """Stops watching, while nobody looks."""
@@ -203,6 +207,28 @@ class EpisodesModel(QObject):
 
         self._work.run(lambda: self._catalog.episodes(wanted, after=cursor, limit=PAGE_ROWS), done)
 
+    def seek(self, uuid: str) -> None:
+        """Loads as many pages as it takes to have an episode among the rows; `found` follows."""
+        epoch, wanted = self._epoch, self._filter
+
+        def read() -> Any:
+            rows: list[EpisodeRow] = []
+            cursor: PageCursor | None = None
+            while True:
+                page = self._catalog.episodes(wanted, after=cursor, limit=_REFRESH_ROWS)
+                rows.extend(page.rows)
+                cursor = page.next_cursor
+                if cursor is None or any(row.uuid == uuid for row in page.rows):
+                    return rows, cursor
+
+        def done(read_rows: Any) -> None:
+            if epoch == self._epoch:
+                rows, self._next = read_rows
+                self._take(rows, difference(self._rows, rows))
+                self.found.emit(uuid)
+
+        self._work.run(read, done)
+
     def _load_first(self) -> None:
         self._epoch += 1
         epoch, wanted = self._epoch, self._filter
@@ -211,12 +237,13 @@ class EpisodesModel(QObject):
         self.loadingChanged.emit()
 
         def read() -> Any:
-            return self._catalog.episodes(wanted, limit=PAGE_ROWS), *self._read_counts(wanted)
+            latest = self._catalog.latest_event_id()
+            return latest, self._catalog.episodes(wanted, limit=PAGE_ROWS), *self._read_counts(wanted)
 
         def done(found: Any) -> None:
             if epoch != self._epoch:
                 return
-            page, self.counts, self.total = found
+            self._latest_event, page, self.counts, self.total = found
             self._rows, self._next = list(page.rows), page.next_cursor
             self._loading, self._loaded_once = False, True
             self.rowsReset.emit()
@@ -260,10 +287,12 @@ class EpisodesModel(QObject):
         """Reads again what is shown; rows keep their place."""
         if not self._loaded_once or self._loading:
             return
-        epoch, wanted, count = self._epoch, self._filter, max(len(self._rows) + 1, PAGE_ROWS)
-        more_was_coming = self._next is None and len(self._rows) >= PAGE_ROWS
+        epoch, wanted, shown, known = self._epoch, self._filter, len(self._rows), self.counts.total
+        more_was_coming = self._next is None and shown >= PAGE_ROWS
 
         def read() -> Any:
+            counts, total = self._read_counts(wanted)
+            count = max(shown + max(counts.total - known, 0), PAGE_ROWS)
             rows: list[EpisodeRow] = []
             cursor: PageCursor | None = None
             while len(rows) < count:
@@ -274,7 +303,7 @@ class EpisodesModel(QObject):
                 cursor = page.next_cursor
                 if cursor is None:
                     break
-            return rows, cursor, *self._read_counts(wanted)
+            return rows, cursor, counts, total
 
         def done(found: Any) -> None:
             if epoch != self._epoch:

@@ -54,12 +54,11 @@ class TimePlot(pg.PlotWidget):
     scrubbed = pyqtSignal(float)
 
     def __init__(self, axis: TimeAxis, unit: str = "", parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent, enableMenu=False)
         self._axis = axis
         self._curves: list[Curve] = []
         self._items: list[pg.PlotDataItem] = []
         self._unit = unit
-        self.setMenuEnabled(False)
         self.setMouseEnabled(x=False, y=False)
         self.hideButtons()
         self.setFrameShape(pg.PlotWidget.Shape.NoFrame)
@@ -67,6 +66,8 @@ class TimePlot(pg.PlotWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._plot: Any = self.getPlotItem()  # pyqtgraph is not typed
         item = self._plot
+        # Made without a parent, it would outlive the plot.
+        item.ctrlMenu.setParent(self, item.ctrlMenu.windowFlags())
         item.setContentsMargins(0, 2, RIGHT_PX, 2)
         item.hideAxis("bottom")
         item.getAxis("left").setWidth(LEFT_PX)
