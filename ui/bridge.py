@@ -214,6 +214,8 @@ class StationBridge(QObject):
         self._rings: dict[str, FrameRing] = {}
         self._workers: dict[str, ThreadPoolExecutor] = {}
         self._notices: dict[str, FrameNotice] = {}
+        self._read_s: dict[str, float] = {}
+        self._periods_s: dict[str, float] = {}
         self._linked = False
         self._last_message_s = 0.0
         self._pump = SamplePump(port.send_input)
@@ -229,6 +231,10 @@ class StationBridge(QObject):
     def linked(self) -> bool:
         """Whether the station was heard within the last two seconds."""
         return self._linked
+
+    def set_frame_period(self, camera: str, period_s: float) -> None:
+        """Passes on a camera's pictures no more often than this; infinite for none. Meters count all."""
+        self._periods_s[camera] = period_s
 
     def start(self) -> None:
         """Subscribes and begins to drain."""
@@ -312,8 +318,14 @@ class StationBridge(QObject):
             self.linkChanged.emit(linked)
 
     def _read_frames(self) -> None:
-        notices, self._notices = self._notices, {}
-        for camera, notice in notices.items():
+        now_s = time.monotonic()
+        for camera, notice in list(self._notices.items()):
+            # Half a drain early is nearer to the wanted time than half a drain late.
+            due_s = self._read_s.get(camera, 0.0) + self._periods_s.get(camera, 0.0)
+            if now_s < due_s - DRAIN_INTERVAL_MS / 2000.0:
+                continue
+            del self._notices[camera]
+            self._read_s[camera] = now_s
             ring = self._rings.get(camera)
             if ring is None:
                 ring = self._rings[camera] = self._port.open_ring(f"camera.{camera}")

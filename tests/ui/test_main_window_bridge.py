@@ -199,3 +199,36 @@ class TestStatusCells:
         )
         assert cells[-1].level is Level.FAULT
         assert all(cell.remedy for cell in cells)
+
+
+def test_pictures_are_passed_on_no_more_often_than_wanted_and_none_is_counted_as_lost(
+    bridge, fake_station, monkeypatch
+):
+    frames, lost, now = [], [], [100.0]
+    bridge.frameArrived.connect(frames.append)
+    bridge.framesLost.connect(lambda *what: lost.append(what))
+    monkeypatch.setattr("ui.bridge.time.monotonic", lambda: now[0])
+    bridge.set_frame_period("overhead", 0.1)
+    for seq in range(31):
+        fake_station.open_ring("camera.overhead").record = RingRecord(seq, seq, bytes(24))
+        fake_station.put(notice(seq))
+        bridge.drain()
+        now[0] += 0.033
+    assert len(frames) == pytest.approx(10, abs=1)
+    assert lost == []
+    assert bridge.cameras["overhead"].fps == pytest.approx(30, abs=1)
+
+
+def test_the_newest_picture_is_shown_when_no_more_come(bridge, fake_station, monkeypatch):
+    frames, now = [], [100.0]
+    bridge.frameArrived.connect(frames.append)
+    monkeypatch.setattr("ui.bridge.time.monotonic", lambda: now[0])
+    bridge.set_frame_period("overhead", 0.1)
+    for seq in range(2):
+        fake_station.open_ring("camera.overhead").record = RingRecord(seq, seq, bytes(24))
+        fake_station.put(notice(seq))
+        bridge.drain()
+    assert [frame.seq for frame in frames] == [0]
+    now[0] += 0.1
+    bridge.drain()
+    assert [frame.seq for frame in frames] == [0, 1]

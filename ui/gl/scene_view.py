@@ -23,14 +23,10 @@ from ui.gl.kinematics import KinematicScene
 from ui.gl.renderer import Renderer, ShaderError, ribbon
 from ui.gl.support import gl_support, preferred_samples, surface_format
 from ui.gl.trail import Trail
+from ui.preview_pace import ScenePace
 from ui.theme import Role
 
 log = logging.getLogger(__name__)
-
-MIN_INTERVAL_MS = 33
-_MAX_INTERVAL_MS = 250
-_BUSY_SHARE = 0.4
-"""A view may take this share of the GUI thread before it draws less often."""
 
 _AXIS_LENGTH_M = 0.075
 _AXIS_RGB = ((0.93, 0.36, 0.36), (0.36, 0.80, 0.45), (0.36, 0.58, 0.96))
@@ -87,7 +83,8 @@ class SceneView(QOpenGLWidget):
         self._last_mouse = QPointF()
         self._hover: str | None = None
         self._now_ns = 0
-        self._frame_s = 0.0
+        self._pace = ScenePace(self._in_software)
+        self._started_s = 0.0
         self._frames = 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -101,7 +98,16 @@ class SceneView(QOpenGLWidget):
     @property
     def frame_ms(self) -> float:
         """Smoothed cost of a frame on the GUI thread [ms]."""
-        return self._frame_s * 1e3
+        return self._pace.cost_s * 1e3
+
+    @property
+    def in_software(self) -> bool:
+        """Whether the processor draws."""
+        return self._in_software
+
+    def set_strain(self, strain: int) -> None:
+        """Draws less often, 0 (as often as its cost allows) to 3, while recorded streams suffer."""
+        self._pace.strain = strain
 
     @property
     def problem(self) -> str:
@@ -185,8 +191,9 @@ class SceneView(QOpenGLWidget):
     def _schedule(self) -> None:
         if self._timer.isActive() or not self.isVisible():
             return
-        interval = min(max(MIN_INTERVAL_MS, self._frame_s * 1e3 / _BUSY_SHARE), _MAX_INTERVAL_MS)
-        self._timer.start(round(interval))
+        # At least 1 ms: the frame's own compositing and other work come first.
+        wait_s = self._started_s + self._pace.interval_s - time.perf_counter()
+        self._timer.start(max(round(wait_s * 1e3), 1))
 
     def initializeGL(self) -> None:
         """Makes the GL objects; called again when the widget moves to another window."""
@@ -215,7 +222,7 @@ class SceneView(QOpenGLWidget):
 
     def paintGL(self) -> None:
         """Draws solids, then ribbons, then what is translucent."""
-        started = time.perf_counter()
+        self._started_s = started = time.perf_counter()
         renderer = self._renderer
         if renderer is None:
             return
@@ -243,8 +250,7 @@ class SceneView(QOpenGLWidget):
         if self._in_software:
             renderer.finish()
         self._frames += 1
-        cost = time.perf_counter() - started
-        self._frame_s = cost if self._frames == 1 else 0.8 * self._frame_s + 0.2 * cost
+        self._pace.spent(time.perf_counter() - started)
 
     def _part_colors(self) -> NDArray[np.float32]:
         levels = self.scene.limit_levels()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 # ruff: noqa: N802
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from ui.bridge import CameraFrame, StationBridge
 from ui.gl.kinematics import KinematicScene
 from ui.gl.scene_view import SceneView
 from ui.gl.support import gl_support
+from ui.preview_pace import Strain, camera_period_s
 from ui.viewmodels.collect import CollectModel, CollectView
 from ui.viewmodels.driving import HELD_ACTIONS, SAMPLE_INTERVAL_MS
 from ui.widgets.arm_selector import ArmSelector
@@ -102,6 +104,7 @@ class CollectPage(QWidget):
         self._held_keys = actions.held_keys()
         self._autosave_stopped = False
         self._have_still = False
+        self._strain = Strain()
         self._sites = dict(scene.tcp_sites) if scene is not None else {}
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
@@ -347,6 +350,7 @@ class CollectPage(QWidget):
         driving = self._model.driving
         self.arms.set_arms(driving.selected, driving.engaged or driving.dragging)
         self._refresh_badges()
+        self._pace_preview(view.recording)
         if view == self._view:
             return
         if view.recorder is not self._view.recorder:
@@ -390,6 +394,18 @@ class CollectPage(QWidget):
                 badge = f"{meter.fps:.0f} of {setup.fps} fps"
             tile.set_badge(badge)
 
+    def _pace_preview(self, recording: bool) -> None:
+        """Draws less often while recorded frames are being lost, and small tiles in software."""
+        lost = max((meter.lost_share for meter in self._bridge.cameras.values()), default=0.0)
+        strain = self._strain.observe(lost, recording, time.monotonic())
+        software = gl_support().software
+        if self.scene_view is not None:
+            self.scene_view.set_strain(strain)
+        for name in self._tiles:
+            large = name == self.mosaic.large
+            period_s = camera_period_s(large=large, software=software, strain=strain)
+            self._bridge.set_frame_period(name, period_s)
+
     def showEvent(self, a0: QShowEvent | None) -> None:
         """Begins to listen to keys and to refresh."""
         super().showEvent(a0)
@@ -407,6 +423,8 @@ class CollectPage(QWidget):
             app.removeEventFilter(self)
         for timer in (self._refresh_timer, self._strip_timer, self._sample_timer):
             timer.stop()
+        for name in self._tiles:
+            self._bridge.set_frame_period(name, math.inf)
         self._let_go()
         super().hideEvent(a0)
 
