@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Callable
@@ -90,9 +91,9 @@ def _unpack_array(code: int, payload: bytes) -> Any:
     if code != _ARRAY or len(payload) < 2 or payload[0] >= len(_DTYPES) or payload[1] > 8:
         raise BusError("A malformed array was dropped")
     dtype, ndim = np.dtype(_DTYPES[payload[0]]), payload[1]
-    shape = np.frombuffer(payload, "<u4", ndim, 2)
+    shape = np.frombuffer(payload, "<u4", ndim, 2).tolist()
     body = payload[2 + 4 * ndim :]
-    if int(np.prod(shape, dtype=np.uint64)) * dtype.itemsize != len(body):
+    if math.prod(shape) * dtype.itemsize != len(body):
         raise BusError(
             "A malformed array was dropped", why=f"{len(body)} bytes do not fill shape {tuple(shape)}"
         )
