@@ -305,7 +305,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         log_to_file(data, options.process)
         _BUILDERS[options.process](context).run()
     except TeleopError as error:
-        logger.error("%s", error.sentence)
+        if options.process != "station":  # whoever started the station shows its last words
+            logger.error("%s", error.sentence)
         leave_last_words(run_dir, options.process, error.sentence)
         return error.exit_code
     except Exception:

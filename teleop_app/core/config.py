@@ -158,7 +158,7 @@ class SafetySection(_Section):
     follower_stale_ms: float = Field(default=100.0, ge=10.0, le=2000.0)
     max_joint_velocity_rad_s: float = Field(default=2.5, gt=0.0, le=10.0)
     max_joint_acceleration_rad_s2: float = Field(default=15.0, gt=0.0, le=100.0)
-    max_joint_jerk_rad_s3: float = Field(default=200.0, gt=0.0, le=5000.0)
+    max_joint_jerk_rad_s3: float = Field(default=1000.0, gt=0.0, le=5000.0)
     joint_margin_rad: float = Field(default=0.03, ge=0.0, le=0.5)
     max_tcp_speed_m_s: float = Field(default=0.8, gt=0.0, le=3.0)
     max_input_jump_m: float = Field(default=0.10, gt=0.0, le=1.0)

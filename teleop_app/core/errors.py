@@ -80,3 +80,9 @@ class ExportError(TeleopError):
     """A dataset cannot be written or its source episodes do not fit together."""
 
     exit_code = 7
+
+
+def error_of_exit_code(code: int) -> type[TeleopError]:
+    """The kind of error a process ended with; `StationError` for any other code."""
+    kinds = (ConfigError, DeviceError, StorageError, BusError, StationError, ExportError)
+    return next((kind for kind in kinds if kind.exit_code == code), StationError)

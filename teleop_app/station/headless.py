@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 
 from teleop_app.core.bus import Subscriber
-from teleop_app.core.errors import StationError, TeleopError
+from teleop_app.core.errors import ConfigError, StationError, TeleopError
 from teleop_app.core.types import Event, TaskStatus
 from teleop_app.station.client import StationClient
 
@@ -77,12 +77,14 @@ def collect(client: StationClient, plan: CollectionPlan) -> Iterator[Progress]:
     """Record until enough episodes are saved; yields each thing as it happens.
 
     Raises:
+        ConfigError: The simulated cell has no such task.
         StationError: The station fails in a way that ends the collection, or attempts run out.
     """
     feed = client.subscribe(["event", "task"])
     saved = 0
     attempts = plan.max_attempts or 3 * plan.episodes + 3
     try:
+        _check_task(client, plan.task)
         client.call("recorder", "open_session", operator=plan.operator, task=plan.task, timeout_s=20.0)
         for index in range(attempts):
             if saved >= plan.episodes:
@@ -145,6 +147,14 @@ def _watch(
                 yield Progress("fault", episode, plan.task, seed, index, text=value.text)
                 if value.kind == "recorder.fault":
                     raise StationError(value.text or "The recorder failed")
+
+
+def _check_task(client: StationClient, task: str) -> None:
+    known = [str(each["name"]) for each in client.call("simulation", "tasks")["tasks"]]
+    if task not in known:
+        raise ConfigError(
+            f"The simulated cell has no task {task!r}", next_step=f"Choose one of: {', '.join(known)}"
+        )
 
 
 def _record(client: StationClient) -> str:

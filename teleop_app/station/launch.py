@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from teleop_app.core.errors import BusError, StationError, TeleopError
+from teleop_app.core.errors import StationError, TeleopError, error_of_exit_code
 from teleop_app.core.paths import DataDir
 from teleop_app.core.types import ProcessState
 from teleop_app.station.client import StationCard, StationClient
@@ -46,7 +46,8 @@ class StationProcess:
         """Block until every essential process runs; a client of the station.
 
         Raises:
-            StationError: It ended, has a process that cannot start, or is not ready in time.
+            TeleopError: It ended, with its own kind of error.
+            StationError: It has a process that cannot start, or is not ready in time.
         """
         client = StationClient(self._data)
         deadline = time.monotonic() + timeout_s
@@ -54,7 +55,7 @@ class StationProcess:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 said = take_last_words(self._data.run_dir(), "station")
-                raise StationError(
+                raise error_of_exit_code(self._process.returncode)(
                     said or f"The station ended with code {self._process.returncode} while it started",
                     next_step="" if said else f"See {self._data.logs / 'station.log'}",
                 )
@@ -115,7 +116,7 @@ def _standing_fault(client: StationClient) -> str:
     """The sentence of a process that has given up, empty while there is hope."""
     try:
         status = client.call("station", "status", timeout_s=1.0)
-    except (BusError, TeleopError):
+    except TeleopError:
         return ""
     gone = [p["text"] for p in status["processes"] if p["state"] == ProcessState.FAULT and p["text"]]
     return str(gone[0]) if gone else ""
