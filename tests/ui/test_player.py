@@ -217,6 +217,17 @@ def test_a_missing_file_shows_its_sentence_and_the_next_opens(player, episodes, 
     assert player.problem is None
 
 
+def test_a_file_that_went_after_it_was_prepared_is_not_played_from_memory(opened, episodes, tmp_path, qtbot):
+    lost = tmp_path / "lost.mcap"
+    lost.write_bytes(episodes[1].read_bytes())
+    with qtbot.waitSignal(opened._frames.preloaded):
+        opened.preload(lost)
+    lost.unlink()
+    with qtbot.waitSignal(opened.problemChanged, check_params_cb=lambda: opened.problem is not None):
+        opened.open(lost)
+    assert opened.media is None
+
+
 def test_the_cache_drops_the_least_used():
     image = image_of(np.zeros((10, 10, 3), np.uint8))
     cache = PictureCache(3 * image.sizeInBytes())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from PyQt6.QtCore import QSettings, Qt, QTimer, QUrl, pyqtSignal
+from PyQt6.QtCore import QEvent, QSettings, Qt, QTimer, QUrl, pyqtSignal
 from PyQt6.QtGui import QAction, QDesktopServices, QHideEvent, QKeySequence, QShowEvent
 from PyQt6.QtWidgets import (
     QHBoxLayout,
@@ -24,6 +24,7 @@ from sessions import Author, Catalog, EpisodeFilter, EpisodeRow, EpisodeState, O
 from teleop_app.core.errors import EpisodeError
 from ui import theme
 from ui.actions import ActionRegistry, ActionSpec, Scope
+from ui.theme import Role
 from ui.viewmodels.episodes import EpisodesModel
 from ui.viewmodels.episodes_art import EpisodeArt
 from ui.viewmodels.player import PlayerModel
@@ -134,7 +135,9 @@ class EpisodesPage(QWidget):
         self.search.setPlaceholderText("Search instruction, task, operator")
         self.search.setClearButtonEnabled(True)
         self.search.setAccessibleName("Search episodes")
-        self.search.addAction(theme.icon("magnify"), QLineEdit.ActionPosition.LeadingPosition)
+        self._glass = self.search.addAction(
+            theme.icon("magnify", Role.MUTED), QLineEdit.ActionPosition.LeadingPosition
+        )
         self.task_chip = FilterChip("Task")
         self.operator_chip = FilterChip("Operator")
         self.state_chip = FilterChip("Verdict")
@@ -505,6 +508,14 @@ class EpisodesPage(QWidget):
         super().hideEvent(a0)
         self.player.pause()
         self.model.pause()
+
+    def changeEvent(self, a0: QEvent | None) -> None:
+        """Takes the colours of another theme."""
+        super().changeEvent(a0)
+        if a0 is not None and a0.type() == QEvent.Type.PaletteChange and self._glass is not None:
+            self._glass.setIcon(theme.icon("magnify", Role.MUTED))
+
+    _glass: QAction | None = None
 
     def close_page(self) -> None:
         """Ends all threads of the page, before the catalog is closed. Idempotent."""

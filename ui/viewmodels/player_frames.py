@@ -94,6 +94,12 @@ class PictureCache:
                 _, dropped = self._images.popitem(last=False)
                 self._bytes -= dropped.sizeInBytes()
 
+    def drop(self, path: Path) -> None:
+        """Drops the pictures of an episode."""
+        with self._lock:
+            for key in [key for key in self._images if key[0] == path]:
+                self._bytes -= self._images.pop(key).sizeInBytes()
+
 
 class FrameWorker(QObject):
     """The decoding thread. Its methods return at once; the newest wish replaces the one before.
@@ -127,6 +133,7 @@ class FrameWorker(QObject):
         self._preview: PreviewWanted | None = None
         self._closing = False
         self._readers: OrderedDict[Path, tuple[EpisodeReader, EpisodeMedia]] = OrderedDict()
+        self._signatures: dict[Path, tuple[int, int] | None] = {}
         self._bad: set[tuple[Path, str, int]] = set()
         self._thread = threading.Thread(target=self._run, name="player-frames", daemon=True)
         self._thread.start()
@@ -238,6 +245,8 @@ class FrameWorker(QObject):
         return max(1, min(AHEAD, self.cache.limit_bytes // (2 * max(set_bytes, 1))))
 
     def _open(self, path: Path) -> EpisodeMedia | None:
+        if path in self._readers and self._signatures.get(path) != signature(path):
+            self._forget(path)
         if path in self._readers:
             self._readers.move_to_end(path)
             return self._readers[path][1]
@@ -252,10 +261,17 @@ class FrameWorker(QObject):
             self.failed.emit(path, error)
             return None
         self._readers[path] = (reader, media)
+        self._signatures[path] = signature(path)
         while len(self._readers) > _OPEN_EPISODES:
-            _, (dropped, _) = self._readers.popitem(last=False)
-            dropped.close()
+            self._forget(next(iter(self._readers)))
         return media
+
+    def _forget(self, path: Path) -> None:
+        """Closes an episode and drops what is known of its pictures."""
+        self._readers.pop(path)[0].close()
+        self._signatures.pop(path, None)
+        self._bad = {key for key in self._bad if key[0] != path}
+        self.cache.drop(path)
 
     def _decode(self, path: Path, camera: str, number: int, direction: int) -> None:
         """Decodes one picture; going backwards, all from its keyframe on, as they will be asked for."""
@@ -307,15 +323,24 @@ class FrameWorker(QObject):
             log.info("the next episode cannot be prepared: %s", error)
             return
         self._readers[path] = (reader, media)
+        self._signatures[path] = signature(path)
         self._readers.move_to_end(path, last=False)
         while len(self._readers) > _OPEN_EPISODES:
             # The one in front is the newcomer, the last the one on screen: drop what lies between.
-            stale = list(self._readers)[1]
-            self._readers.pop(stale)[0].close()
+            self._forget(list(self._readers)[1])
         for line in media.cameras:
             if len(line.capture_ns):
                 self._decode(path, line.name, line.nearest(media.start_ns), 1)
         self.preloaded.emit(media)
+
+
+def signature(path: Path) -> tuple[int, int] | None:
+    """Returns size and time of change of a file, None when it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def image_of(pixels: NDArray[np.uint8]) -> QImage:

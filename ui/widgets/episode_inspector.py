@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import (
     QFormLayout,
@@ -64,6 +64,7 @@ class EpisodeInspector(QScrollArea):
         )
         at = bar.value() if bar is not None and same else 0
         self._details = details
+        self._theme = theme.tokens().name
         body = QWidget()
         box = QVBoxLayout(body)
         box.setContentsMargins(theme.grid(1.5), theme.grid(1), theme.grid(1.5), theme.grid(2))
@@ -74,6 +75,15 @@ class EpisodeInspector(QScrollArea):
         self.setWidget(body)
         if bar is not None:
             bar.setValue(at)
+
+    _theme = ""
+
+    def changeEvent(self, a0: QEvent | None) -> None:  # noqa: N802
+        """Takes the colours of another theme."""
+        super().changeEvent(a0)
+        if a0 is not None and a0.type() == QEvent.Type.PaletteChange:
+            if self._theme not in ("", theme.tokens().name):
+                self.show_details(self._details)
 
     def _fill(self, box: QVBoxLayout, details: EpisodeDetails) -> None:
         row = details.row

@@ -199,7 +199,11 @@ class PlotStack(QWidget):
         self.choice = QComboBox()
         self.choice.setAccessibleName("Joints shown")
         self.choice.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.choice.setMinimumContentsLength(8)
+        view = self.choice.view()
+        if view is not None:
+            view.setMinimumWidth(theme.grid(18))
         self._chosen = ""
         self.choice.currentIndexChanged.connect(self._show_joints)
         self.choice.textActivated.connect(self._choose)
@@ -217,7 +221,7 @@ class PlotStack(QWidget):
         self.grippers.setToolTip("Solid: measured. Dashed: sent.")
         box.addLayout(head)
         self.choice.setFont(theme.font(FontSize.LABEL))
-        self.choice.setStyleSheet("QComboBox { min-height: 20px; padding: 0 4px; }")
+        self.choice.setStyleSheet("QComboBox { min-height: 20px; max-width: 78px; padding: 0 0 0 4px; }")
         box.addWidget(self.joints, 5)
         box.addLayout(self._head("Grippers [0 closed .. 1 open]", self._gripper_legend))
         box.addWidget(self.grippers, 3)
@@ -295,7 +299,7 @@ class PlotStack(QWidget):
     def _show_grippers(self) -> None:
         names = self._tracks.joint_names if self._tracks is not None else ()
         columns = [i for i, name in enumerate(names) if name.endswith("gripper")]
-        self.grippers.set_curves(self._pairs(columns), 0.0, 1.0)
+        self.grippers.set_curves(self._pairs(columns), -0.08, 1.08)  # room for the numbers 0 and 1
         self._gripper_legend.setText(_legend([names[i].partition("/")[0] for i in columns]))
 
     def _show_forces(self) -> None:
@@ -353,4 +357,4 @@ def _legend(words: Sequence[str]) -> str:
         f'<span style="color:{theme.readable(colors[i % len(colors)], ground)}">{word}</span>'
         for i, word in enumerate(words)
     ]
-    return " &nbsp; ".join(parts)
+    return "&nbsp; ".join(parts)
