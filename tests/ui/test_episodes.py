@@ -304,7 +304,8 @@ def page(qtbot, recorded, tmp_path):
 
 def test_the_newest_episode_is_opened_with_pictures_curves_and_details(qtbot, page):
     qtbot.waitUntil(lambda: all(picture.image is not None for picture in page.player.pictures))
-    qtbot.waitUntil(lambda: page.player.tracks is not None and page.inspector.details is not None)
+    qtbot.waitUntil(lambda: page.player.tracks is not None and page.player.tracks.whole)
+    qtbot.waitUntil(lambda: page.inspector.details is not None)
     assert page.table.chosen.uuid == page.model.rows[0].uuid
     assert [tile.camera for tile in page.view.wall.tiles] == ["overhead", "left_wrist"]
     assert len(page.view.plots.joints.curves) == 12

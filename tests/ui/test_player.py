@@ -35,7 +35,9 @@ def player(qtbot):
 
 @pytest.fixture
 def opened(player, episodes, qtbot):
-    with qtbot.waitSignal(player.tracksChanged, check_params_cb=lambda: player.tracks is not None):
+    with qtbot.waitSignal(
+        player.tracksChanged, check_params_cb=lambda: player.tracks and player.tracks.whole
+    ):
         player.open(episodes[0])
     return player
 

@@ -15,7 +15,7 @@ from recorders.reader import EpisodeReader
 from teleop_app.core.errors import TeleopError
 from ui.viewmodels.background import Background
 from ui.viewmodels.player_frames import CACHE_BYTES, FrameWorker, PreviewWanted, Wanted
-from ui.viewmodels.player_media import CameraLine, EpisodeMedia, EpisodeTracks, tracks_of
+from ui.viewmodels.player_media import CameraLine, EpisodeMedia, EpisodeTracks, joints_of, tracks_of
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 TICK_MS = 16
@@ -112,6 +112,7 @@ class PlayerModel(QObject):
     cursorMoved = pyqtSignal(float)
     picturesChanged = pyqtSignal()
     playingChanged = pyqtSignal()
+    _jointsRead = pyqtSignal(object)
     previewReady = pyqtSignal(float, object)
     """Place [s] and small picture for the pointer on the time line."""
 
@@ -142,6 +143,7 @@ class PlayerModel(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self._tick)
+        self._jointsRead.connect(self._take_joints)
         self._frames.opened.connect(self._on_opened)
         self._frames.preloaded.connect(self._load_tracks)
         self._frames.failed.connect(self._on_failed)
@@ -163,7 +165,7 @@ class PlayerModel(QObject):
 
     @property
     def tracks(self) -> EpisodeTracks | None:
-        """Curves and lanes of the open episode, None until they are read."""
+        """Curves and lanes of the open episode, None until they are read; the joints come first."""
         return self._tracks
 
     @property
@@ -259,16 +261,23 @@ class PlayerModel(QObject):
 
         def read() -> EpisodeTracks:
             with EpisodeReader(media.path) as reader:
+                self._jointsRead.emit(joints_of(reader, media))
                 return tracks_of(reader, media)
 
         self._reading.run(read, self._take_tracks, lambda error: self._on_failed(media.path, error))
+
+    def _take_joints(self, tracks: EpisodeTracks) -> None:
+        """Shows the joints while the rest is being read."""
+        if tracks.path == self._path and self._tracks is None:
+            self._tracks = tracks
+            self.tracksChanged.emit()
 
     def _take_tracks(self, tracks: EpisodeTracks) -> None:
         self._kept_tracks[tracks.path] = tracks
         self._kept_tracks.move_to_end(tracks.path)
         while len(self._kept_tracks) > _KEPT_TRACKS:
             self._kept_tracks.popitem(last=False)
-        if tracks.path == self._path and self._tracks is None:
+        if tracks.path == self._path and (self._tracks is None or not self._tracks.whole):
             self._tracks = tracks
             self.tracksChanged.emit()
 

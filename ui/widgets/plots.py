@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PyQt6.QtCore import QEvent, QPointF, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QPointF, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent, QResizeEvent, QWheelEvent
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
@@ -21,6 +21,7 @@ from ui.viewmodels.player_media import EpisodeTracks, min_max_thinned
 from ui.widgets.time_ruler import LEFT_PX, RIGHT_PX
 
 _LEAST_BINS = 200
+_THIN_DELAY_MS = 15
 _WHEEL_STEP = 1.25
 _DARK_LINES = ("#6CB2FF", "#F5A524", "#4CC38A", "#FF8F8F", "#C3A6FF", "#5FD3DC", "#D7C04A")
 _LIGHT_LINES = ("#0B62C4", "#9A5B00", "#18794E", "#C6303A", "#6B4BD1", "#0E7C86", "#7A6A00")
@@ -76,6 +77,11 @@ class TimePlot(pg.PlotWidget):
         item.getViewBox().setDefaultPadding(0.0)
         self._cursor = pg.InfiniteLine(angle=90, movable=False)
         self._plot.addItem(self._cursor, ignoreBounds=True)
+        # While the wheel turns only the range follows; the curves are thinned anew once a turn of events.
+        self._thinning = QTimer(self)
+        self._thinning.setSingleShot(True)
+        self._thinning.setInterval(_THIN_DELAY_MS)
+        self._thinning.timeout.connect(self._thin)
         axis.changed.connect(self._follow_axis)
         self.retheme()
 
@@ -92,6 +98,7 @@ class TimePlot(pg.PlotWidget):
         self._set_range(low, high)
         self._color_curves()
         self._follow_axis()
+        self._thin()
 
     @property
     def curves(self) -> tuple[Curve, ...]:
@@ -118,6 +125,10 @@ class TimePlot(pg.PlotWidget):
 
     def _follow_axis(self) -> None:
         self._plot.setXRange(self._axis.start_s, self._axis.end_s, padding=0)
+        self._thinning.start()
+
+    def _thin(self) -> None:
+        """Draws of each curve what the width can show."""
         bins = max(self.width() - LEFT_PX - RIGHT_PX, _LEAST_BINS)
         margin = self._axis.span_s * 0.02
         for curve, item in zip(self._curves, self._items, strict=True):
