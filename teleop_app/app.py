@@ -96,15 +96,33 @@ def open_window(data: DataDir, station_file: Path | None) -> int:
         TeleopError: The store, its station file or its catalog cannot be opened.
     """
     import ui.gl  # noqa: F401  (first: imports mujoco without a GL platform, which would clash with Qt's)
+    from devices.protocols import Verification
     from devices.sim.arms import ARMS
     from devices.sim.model import load_model
     from ui.application import WindowParts, run_window
     from ui.pages.collect import SceneSource
+    from ui.pages.setup import DriverLabel
 
     data.create()
     config, station_file = station_config(data, station_file)
     scene = SceneSource(load_model(config.simulation.look), {arm.side: arm.tcp_site_name for arm in ARMS})
-    return run_window(WindowParts(data, config, station_file, scene, simulation_tasks()))
+    parts = WindowParts(
+        data=data,
+        config=config,
+        station_file=station_file,
+        scene=scene,
+        tasks=simulation_tasks(),
+        device_checks=lambda: device_checks(data),
+        drivers=[
+            DriverLabel("keyboard and mouse", "input", Verification.SIMULATED),
+            DriverLabel("gamepad", "input", Verification.EMULATOR),
+            DriverLabel("scripted", "input", Verification.SIMULATED),
+            DriverLabel("sim", "follower", Verification.SIMULATED),
+            DriverLabel("sim", "camera", Verification.SIMULATED),
+            DriverLabel("synthetic", "camera", Verification.SIMULATED),
+        ],
+    )
+    return run_window(parts)
 
 
 def simulation_tasks() -> list[TaskDefault]:
@@ -213,8 +231,11 @@ def _build_control(context: ProcessContext) -> Runnable:
 
 def _build_recorder(context: ProcessContext) -> Runnable:
     from devices.sim.model import model_xml
+    from sessions import Author, open_catalog
     from teleop_app.station.recorder import RecorderProcess
 
+    with open_catalog(context.data.root, Author.process("recorder")) as catalog:
+        catalog.seed_defaults(simulation_tasks())
     model = model_xml("primitive") if any(arm.follower == "sim" for arm in context.config.arms) else ""
     return RecorderProcess(context, robot_model=model)
 

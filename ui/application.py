@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,16 @@ from sessions import Author, Catalog, TaskDefault, open_catalog
 from teleop_app.core.config import StationConfig
 from teleop_app.core.paths import DataDir
 from teleop_app.core.types import CameraSetup, RecorderState, RecorderStatus, StationStatus
+from teleop_app.station.checks import Check
 from teleop_app.station.client import StationClient
 from ui import theme
-from ui.actions import ActionRegistry, Scope
+from ui.actions import ACTIONS, ActionRegistry, Scope
 from ui.bridge import StationBridge
 from ui.main_window import MainWindow, Page, open_settings
 from ui.pages.collect import CollectPage, SceneSource
+from ui.pages.episodes import EPISODE_ACTIONS, EpisodesPage
 from ui.pages.home import HomePage
+from ui.pages.setup import DriverLabel, SetupPage
 from ui.sounds import SoundPlayer
 from ui.station_host import StationHost
 from ui.viewmodels.collect import CollectModel
@@ -44,6 +47,8 @@ class WindowParts:
         station_file: Where it lies.
         scene: What the 3-D view draws, None without a model.
         tasks: Tasks offered on first run.
+        device_checks: Pre-flight checks of the station's devices.
+        drivers: Drivers and how far each is proven.
     """
 
     data: DataDir
@@ -51,6 +56,8 @@ class WindowParts:
     station_file: Path
     scene: SceneSource | None
     tasks: Sequence[TaskDefault]
+    device_checks: Callable[[], Iterable[Check]]
+    drivers: Sequence[DriverLabel]
 
 
 class Application(QObject):
@@ -68,7 +75,7 @@ class Application(QObject):
         theme.apply(app, str(self.settings.value("theme", "dark")))
         self.catalog: Catalog = open_catalog(parts.data.root, Author.person("window"))
         self.catalog.seed_defaults(parts.tasks)
-        self.actions = ActionRegistry(self.settings)
+        self.actions = ActionRegistry(self.settings, (*ACTIONS, *EPISODE_ACTIONS))
         self.client = StationClient(parts.data)
         self.bridge = StationBridge(self.client)
         self.host = StationHost(parts.data, parts.station_file, parts.config)
@@ -80,6 +87,7 @@ class Application(QObject):
         self._recorder: RecorderStatus | None = None
         self._fault = ""
         self._session_since_s: float | None = None
+        self._operator = ""
         self.window = MainWindow(self._pages(), self.actions, self.settings)
         self.sounds.enabled = parts.config.inputs.sounds and self.window.sounds
         self.window.top_bar.station.set_value(self.host.name)
@@ -93,13 +101,17 @@ class Application(QObject):
         self.bridge.start()
         self._strip.start()
         self._refresh_strip()
-        self.window.show()
         if not self.home.first_run:
             self.host.ensure()
+        self.window.show()
 
     def stop(self) -> None:
         """Unlink, stop the station this window started, close the catalog."""
         self._strip.stop()
+        for title in ("Episodes", "Setup"):
+            page = self.window.page_widget(title)
+            if isinstance(page, EpisodesPage | SetupPage):
+                page.close_page()
         self.bridge.stop()
         self.host.stop()
         self.client.close()
@@ -110,6 +122,8 @@ class Application(QObject):
         return [
             Page("Home", "home-outline", Scope.HOME, self._make_home),
             Page("Collect", "record-circle-outline", Scope.COLLECT, self._make_collect),
+            Page("Episodes", "filmstrip", Scope.EPISODES, self._make_episodes),
+            Page("Setup", "tune-variant", Scope.SETUP, self._make_setup),
         ]
 
     def _make_home(self) -> HomePage:
@@ -123,8 +137,39 @@ class Application(QObject):
         page.sessionWanted.connect(lambda: self.window.show_titled("Home"))
         return page
 
+    def _make_episodes(self) -> EpisodesPage:
+        page = EpisodesPage(self.catalog, self._parts.data.root, self.actions, self._author, self.settings)
+        page.told.connect(self.window.toast)
+        page.refused.connect(self.window.show_error)
+        page.collectWanted.connect(lambda: self.window.show_titled("Collect"))
+        return page
+
+    def _make_setup(self) -> SetupPage:
+        parts = self._parts
+        page = SetupPage(
+            parts.data,
+            parts.station_file,
+            self.catalog,
+            self._author,
+            self.bridge,
+            parts.device_checks,
+            parts.drivers,
+            self.settings,
+        )
+        page.told.connect(self.window.toast)
+        page.refused.connect(self.window.show_error)
+        page.soundsWanted.connect(self.window.set_sounds)
+        return page
+
+    def _author(self) -> Author:
+        """Who signs what is done in this window: the operator of the session, else the window."""
+        return Author.person(self._operator or "window")
+
     def _show_episode(self, uuid: str) -> None:
         self.window.show_titled("Episodes")
+        page = self.window.page_widget("Episodes")
+        if isinstance(page, EpisodesPage):
+            page.show_episode(uuid)
 
     def _connect(self) -> None:
         bridge, window, collect, home = self.bridge, self.window, self.collect, self.home
@@ -153,6 +198,7 @@ class Application(QObject):
 
     def _on_session(self, operator: str, task: str) -> None:
         self._session_since_s = time.monotonic()
+        self._operator = operator
         self.window.top_bar.station.set_value(self.host.name)
         self.window.top_bar.operator.set_value(operator)
         self.window.top_bar.task.set_value(task)

@@ -222,7 +222,11 @@ class MainWindow(QMainWindow):
 
     def toggle_sounds(self) -> None:
         """Turns sounds on or off, says so and remembers it."""
-        self._sounds = not self._sounds
+        self.set_sounds(not self._sounds)
+
+    def set_sounds(self, on: bool) -> None:
+        """Turns sounds on or off, says so and remembers it."""
+        self._sounds = on
         if self._settings is not None:
             self._settings.setValue("sounds", self._sounds)
         self.toasts.show_text("Sounds on" if self._sounds else "Sounds off", shown_ms=2000)
