@@ -24,12 +24,16 @@ from dataclasses import replace
 from teleop_app.core.clock import NS_PER_MS, NS_PER_S, Clock, MonotonicClock
 from teleop_app.core.errors import TeleopError
 from teleop_app.core.types import InputSample
+from teleop_app.station.realtime import schedule_fifo
 
 log = logging.getLogger(__name__)
 
 PERIOD_NS = NS_PER_S // 60
 ALIVE_NS = 300 * NS_PER_MS
 """How long the newest sample is repeated after the GUI thread offered it."""
+
+_PRIORITY = 1
+"""Lowest of the real-time ones, where they are allowed: it works for microseconds 60 times a second."""
 
 
 class SamplePump:
@@ -114,6 +118,8 @@ class SamplePump:
         self._send(replace(sample, seq=self._seq, capture_ns=self._sent_ns))
 
     def _run(self) -> None:
+        if refusal := schedule_fifo(_PRIORITY):
+            log.debug("%s", refusal)
         with self._wake:
             while not self._stopping:
                 try:

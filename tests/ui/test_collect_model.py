@@ -18,6 +18,7 @@ from ui.actions import ActionRegistry
 from ui.sounds import Cue
 from ui.viewmodels.collect import Chip, CollectModel
 from ui.viewmodels.strip_history import BINS, StripHistory
+from ui.viewmodels.verdict_remarks import Mood, Remark
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_the_reviewed_episode_is_summed_up(model):
     )
     view = model.view()
     assert view.summary == "12.3 s, 4.2 MB, 5 of 375 frames lost"
-    assert view.reasons == ("overhead lost 5 frames",)
+    assert view.remarks == (Remark("overhead lost 5 frames", Mood.CONCERN),)
 
 
 def test_a_new_scene_is_announced_once(model):

@@ -248,9 +248,28 @@ def test_a_letterbox_keeps_the_shape(qapp):
     assert letterbox(QSize(320, 240), QRect(10, 10, 400, 400)) == QRect(10, 60, 400, 300)
 
 
+def test_all_remarks_are_seen_and_scroll_only_beyond_six_lines(page):
+    def review(count):
+        lines = tuple(f"{n} frames of a camera were lost." for n in range(count))
+        page.model.on_recorder(recorder(RecorderState.REVIEW, countdown_s=2.0, verdict_reasons=lines))
+        page.refresh()
+        QApplication.processEvents()
+        QApplication.processEvents()
+        page.refresh()
+        return [line.text() for line in page.verdict.reasons] == list(lines)
+
+    for count in range(1, 7):
+        assert review(count)
+        assert page.verdict.scroll.verticalScrollBar().maximum() == 0, count
+    assert review(12)
+    assert page.verdict.scroll.verticalScrollBar().maximum() > 0
+    assert page.verdict.save.isVisible()
+
+
 def test_nothing_in_the_column_moves_between_states(page):
     def places():
-        return [w.geometry() for w in (page.chip, page.stack, page.arms)]
+        bottom = page.stack.mapTo(page, page.stack.rect().bottomLeft())
+        return [page.chip.geometry(), page.arms.geometry(), bottom]
 
     page.model.on_recorder(recorder())
     page.refresh()

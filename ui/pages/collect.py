@@ -52,6 +52,7 @@ _STRIP_MS = 100
 _BADGE_FPS_SHARE = 0.9
 _BADGE_LOSS = 0.01
 _STILL_DELAY_MS = 700
+_CARD_PX = theme.grid(27)
 SCENE_TILE = "3-D view"
 _TEXT_INPUTS = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox, QComboBox)
 
@@ -173,15 +174,15 @@ class CollectPage(QWidget):
 
     def _build_column(self) -> QWidget:
         key = self._actions.key_label
-        self.instruction = InstructionPanel()
         self.chip = StateChip()
+        self.instruction = InstructionPanel(self.chip)
         self.record = RecordPanel(key("record"))
         self.verdict = VerdictCard(self._actions, self._model.config.recording.autosave_s)
         self.start = self._build_start()
         self.stack = QStackedWidget()
         for card in (self.record, self.verdict, self.start):
             self.stack.addWidget(card)
-        self.stack.setFixedHeight(theme.grid(27))
+        self.stack.setFixedHeight(_CARD_PX)
         moves = "".join(key(f"move.{way}") for way in ("forward", "left", "back", "right"))
         lift = key("move.down") + key("move.up")
         self.arms = ArmSelector(
@@ -197,7 +198,6 @@ class CollectPage(QWidget):
         box.setContentsMargins(theme.grid(2), theme.grid(1.5), theme.grid(2), theme.grid(1.5))
         box.setSpacing(theme.grid(1.5))
         box.addWidget(self.instruction, 1)
-        box.addWidget(self.chip)
         box.addWidget(self.stack)
         box.addWidget(self.arms)
         return column
@@ -369,6 +369,11 @@ class CollectPage(QWidget):
             self.stack.setCurrentWidget(self.record)
         else:
             self.stack.setCurrentWidget(self.start)
+        height = _CARD_PX
+        if self.stack.currentWidget() is self.verdict:
+            height = max(height, self.verdict.wanted_height(self.stack.width()))
+        if height != self.stack.height():
+            self.stack.setFixedHeight(height)
         for tile in self.mosaic.tiles:
             tile.set_driver(view.driver)
 
@@ -400,7 +405,8 @@ class CollectPage(QWidget):
         strain = self._strain.observe(lost, recording, time.monotonic())
         software = gl_support().software
         if self.scene_view is not None:
-            self.scene_view.set_strain(strain)
+            # The large view is the one looked at: it steps back a little only.
+            self.scene_view.set_strain(min(strain, 1) if self.mosaic.large == SCENE_TILE else strain)
         for name in self._tiles:
             large = name == self.mosaic.large
             period_s = camera_period_s(large=large, software=software, strain=strain)

@@ -28,6 +28,7 @@ from ui.sounds import Cue
 from ui.theme import Role
 from ui.viewmodels.driving import KeyDriver
 from ui.viewmodels.strip_history import StripHistory
+from ui.viewmodels.verdict_remarks import Remark, remarks
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class CollectView:
         recording: An episode is being written.
         elapsed_s: Of the recording, in tenths.
         countdown_s: To the start or the automatic save, negative when none runs.
-        reasons: Why the reviewed episode may be bad.
+        remarks: What is said of the reviewed episode, concerns first.
         succeeded: The task's check: True, False, or None when it says neither.
         summary: Length, size and losses of the reviewed episode.
         figures: Frames and size of the episode being recorded.
@@ -119,7 +120,7 @@ class CollectView:
     recording: bool = False
     elapsed_s: float = 0.0
     countdown_s: float = -1.0
-    reasons: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     succeeded: bool | None = None
     summary: str = ""
     figures: str = ""
@@ -310,7 +311,7 @@ class CollectModel(QObject):
             recording=recorder.state is RecorderState.RECORDING,
             elapsed_s=int(recorder.elapsed_s * 10) / 10,
             countdown_s=recorder.countdown_s if recorder.countdown_s < 0 else round(recorder.countdown_s, 1),
-            reasons=recorder.verdict_reasons,
+            remarks=remarks(recorder.verdict_reasons),
             succeeded=self._task_result,
             summary=_summary(recorder),
             figures=_figures(recorder),

@@ -1,4 +1,4 @@
-"""What to show next: the instruction, a picture of the scene as it was set up, and the progress."""
+"""What to show next: the instruction, the progress, and a picture of the scene as it was set up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ScenePicture(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._image: QImage | None = None
-        self.setMinimumHeight(theme.grid(8))
+        self.setMinimumHeight(theme.grid(4))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setToolTip("The scene as it was set up")
 
@@ -47,9 +47,14 @@ class ScenePicture(QWidget):
 
 
 class InstructionPanel(QFrame):
-    """Instruction in 20 px, picture, and how many of the target are saved."""
+    """Instruction in 20 px, how many of the target are saved, and the picture, which gives way.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    Args:
+        state: Shown between instruction and progress, where nothing moves it.
+        parent: Owner.
+    """
+
+    def __init__(self, state: QWidget | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.instruction = QLabel()
         self.instruction.setFont(theme.font(FontSize.STATE))
@@ -72,9 +77,11 @@ class InstructionPanel(QFrame):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme.grid(1))
         box.addWidget(self.instruction)
-        box.addWidget(self.picture, 1)
+        if state is not None:
+            box.addWidget(state)
         box.addLayout(row)
         box.addWidget(self.bar)
+        box.addWidget(self.picture, 1)
 
     def set_instruction(self, text: str) -> None:
         """Shows what to do."""
