@@ -13,6 +13,7 @@ from recorders.synthetic import synthetic_header, write_synthetic
 from sessions import Author, EpisodeFilter, EpisodeRow, EpisodeState, EventKind, Outcome, open_catalog
 from teleop_app.core.paths import DataDir
 from teleop_app.station.store_recovery import rebuild_row
+from ui import theme
 from ui.actions import ACTIONS, ActionRegistry, Scope
 from ui.pages.episodes import EPISODE_ACTIONS, EpisodesPage
 from ui.viewmodels import episodes as episodes_module
@@ -379,6 +380,19 @@ def test_filters_and_columns_come_back_as_left(qtbot, page, recorded):
         assert again.model.wanted.states == (EpisodeState.DISCARDED,)
         assert again.table.columnWidth(Column.EPISODE) == 333
         again.close_page()
+
+
+def test_another_theme_reaches_every_part(qtbot, qapp, page):
+    qtbot.waitUntil(lambda: page.inspector.details is not None)
+    before = page.inspector.widget()
+    name = theme.tokens().name
+    try:
+        theme.apply(qapp, "light" if name == "dark" else "dark")
+        qtbot.waitUntil(lambda: page.inspector.widget() is not before)
+        assert page.view.plots.joints.backgroundBrush().color().name().upper() == theme.tokens().panel
+    finally:
+        theme.apply(qapp, name)
+        qapp.setStyleSheet("")
 
 
 def test_an_empty_store_says_what_will_be_here(qtbot, catalog, data_dir):

@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PyQt6.QtCore import PYQT_VERSION_STR, QT_VERSION_STR, QSettings, QSize, Qt, QUrl, pyqtSignal
+from PyQt6.QtCore import (
+    PYQT_VERSION_STR,
+    QT_VERSION_STR,
+    QEvent,
+    QSettings,
+    QSize,
+    Qt,
+    QTimer,
+    QUrl,
+    pyqtSignal,
+)
 from PyQt6.QtGui import QDesktopServices, QFontDatabase, QGuiApplication, QHideEvent, QShowEvent
 from PyQt6.QtWidgets import (
     QFormLayout,
@@ -153,6 +163,11 @@ class SetupPage(QWidget):
         right.addWidget(self._pages, 1)
         right.addWidget(self._build_bar())
         box.addLayout(right, 1)
+        self._repaint = QTimer(self)
+        self._repaint.setSingleShot(True)
+        self._repaint.setInterval(0)
+        self._repaint.timeout.connect(self._retheme)
+        self._theme = theme.tokens().name
         self._connect(bridge)
         self._restore()
         self.refresh()
@@ -462,6 +477,20 @@ class SetupPage(QWidget):
         """Checks again when pre-flight is looked at the next time."""
         super().hideEvent(a0)
         self._checked = False
+
+    def changeEvent(self, a0: QEvent | None) -> None:
+        """Takes the colours of another theme, later: while Qt tells all widgets, none may be deleted."""
+        super().changeEvent(a0)
+        if a0 is not None and a0.type() == QEvent.Type.PaletteChange:
+            if self._theme not in ("", theme.tokens().name):
+                self._theme = theme.tokens().name
+                self._repaint.start()
+
+    _theme = ""
+
+    def _retheme(self) -> None:
+        self.refresh()
+        self._checklist.refresh()
 
     def close_page(self) -> None:
         """Ends all threads of the page, before the catalog is closed. Idempotent."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from PyQt6.QtCore import QEvent, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import (
     QFormLayout,
@@ -44,6 +44,10 @@ class EpisodeInspector(QScrollArea):
         super().__init__(parent)
         self._keys = keys
         self._details: EpisodeDetails | None = None
+        self._repaint = QTimer(self)
+        self._repaint.setSingleShot(True)
+        self._repaint.setInterval(0)
+        self._repaint.timeout.connect(lambda: self.show_details(self._details))
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -79,11 +83,11 @@ class EpisodeInspector(QScrollArea):
     _theme = ""
 
     def changeEvent(self, a0: QEvent | None) -> None:  # noqa: N802
-        """Takes the colours of another theme."""
+        """Takes the colours of another theme, later: while Qt tells all widgets, none may be deleted."""
         super().changeEvent(a0)
         if a0 is not None and a0.type() == QEvent.Type.PaletteChange:
             if self._theme not in ("", theme.tokens().name):
-                self.show_details(self._details)
+                self._repaint.start()
 
     def _fill(self, box: QVBoxLayout, details: EpisodeDetails) -> None:
         row = details.row
