@@ -9,7 +9,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,17 +51,19 @@ def run(name: str, measure: Measure, arguments: argparse.Namespace) -> int:
         measure: Fills the figures; returns the settings that a reader needs to repeat them.
         arguments: Parsed.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave through the context managers
     started_utc, started = datetime.now(UTC), time.monotonic()
     figures = Figures()
     try:
-        with tempfile.TemporaryDirectory(prefix="teleop-bench-", dir=arguments.folder) as folder:
+        with (
+            _leaving_in_order(),
+            tempfile.TemporaryDirectory(prefix="teleop-bench-", dir=arguments.folder) as folder,
+        ):
             where = machine(Path(folder))
             settings = measure(arguments, Path(folder), figures)
     except TeleopError as error:
         print(error.sentence, file=sys.stderr)
         return error.exit_code
-    except (OSError, ValueError) as error:
+    except OSError as error:
         print(f"{name} was not measured: {error}", file=sys.stderr)
         return 1
     report = {
@@ -72,9 +75,20 @@ def run(name: str, measure: Measure, arguments: argparse.Namespace) -> int:
         "cpu_s": round(processor_s(), 1),
         "figures": [figure.as_dict() for figure in figures.done()],
         "not_measured": figures.missing,
+        "notes": figures.notes,
     }
     print(markdown(report) if arguments.markdown else json.dumps(report, indent=1))
     return 0
+
+
+@contextmanager
+def _leaving_in_order() -> Iterator[None]:
+    """SIGTERM ends the block through its context managers, so that no station stays behind."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def processor_s() -> float:

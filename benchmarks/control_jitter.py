@@ -46,8 +46,11 @@ def measure(arguments: argparse.Namespace, folder: Path, figures: Figures) -> di
                     head = f"{scheduling}, {load} busy processes: "
                     with EpisodeReader(take.path) as reader:
                         figures.add_spread(f"{head}lateness", "us", episode.lateness_us(reader))
+                        figures.notes += [f"{head}{incident}" for incident in episode.incidents(reader)]
                         figures.add(f"{head}ticks due", "", episode.tick_loss(reader).due)
-                    figures.add(f"{head}ticks left out", "", take.missed_ticks, at_most=0)
+                    figures.add(
+                        f"{head}ticks left out", "", take.missed_ticks, at_most=0 if priority else None
+                    )
                     cores = take.cpu_s["control"] / take.seconds
                     figures.add(f"{head}processor, control", "cores", cores)
     return {"seconds": arguments.seconds, "busy processes": arguments.load, "runs": arguments.runs}

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.figures import NotMeasuredError
 from devices.sim.barcode import WRAP_US, read_barcode
 from recorders.reader import EpisodeReader
 from recorders.schema import TOPIC_TICK, topic_joints
 from recorders.tracks import concatenated, unwrapped
-from teleop_app.core.clock import NS_PER_MS
+from teleop_app.core.clock import NS_PER_MS, NS_PER_S
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+_INCIDENTS = ("safety.", "process.", "recorder.gap", "recorder.fault", "control.released")
 IN_FLIGHT_NS = 100 * NS_PER_MS
 
 
@@ -33,15 +35,14 @@ def frame_loss(reader: EpisodeReader) -> dict[str, Loss]:
     when the recording was stopped.
 
     Raises:
-        ValueError: A camera has no frame at all.
+        NotMeasuredError: A camera has no frame at all.
     """
     tracks = [reader.video(camera.name) for camera in reader.header.cameras]
     end_ns = int(reader.ticks().capture_ns[-1]) - IN_FLIGHT_NS
     counted = {track.camera.name: np.unique(track.seq[track.capture_ns <= end_ns]) for track in tracks}
     empty = [name for name, seq in counted.items() if len(seq) == 0]
     if empty:
-        msg = f"the episode has no frame of camera {empty[0]}"
-        raise ValueError(msg)
+        raise NotMeasuredError(f"The loss of frames was not measured: camera {empty[0]} has none")
     due = max(int(seq[-1]) for seq in counted.values()) - min(int(seq[0]) for seq in counted.values()) + 1
     return {name: Loss(due, due - len(seq)) for name, seq in counted.items()}
 
@@ -56,12 +57,11 @@ def tick_loss(reader: EpisodeReader) -> Loss:
     """Control ticks between the first and the last one in the file.
 
     Raises:
-        ValueError: The file has no ticks.
+        NotMeasuredError: The file has no ticks.
     """
     seq, _ = _numbered(reader, TOPIC_TICK)
     if len(seq) == 0:
-        msg = "the episode has no control ticks"
-        raise ValueError(msg)
+        raise NotMeasuredError("The loss of ticks was not measured: the episode has none")
     due = int(seq[-1] - seq[0]) + 1
     return Loss(due, due - len(seq))
 
@@ -69,6 +69,21 @@ def tick_loss(reader: EpisodeReader) -> Loss:
 def lateness_us(reader: EpisodeReader) -> Array:
     """How late each tick began."""
     return reader.ticks().lateness_ns / 1e3
+
+
+def incidents(reader: EpisodeReader) -> list[str]:
+    """What went wrong during the recording, with the time since its first tick."""
+    began_ns = int(reader.ticks().capture_ns[0])
+    return [
+        f"after {(event.capture_ns - began_ns) / NS_PER_S:.2f} s: {event.text} ({event.kind})"
+        for event in reader.events()
+        if event.kind.startswith(_INCIDENTS)
+    ]
+
+
+def driven_percent(reader: EpisodeReader) -> float:
+    """Share of the ticks that somebody drove."""
+    return 100.0 * float(np.mean(reader.ticks().input_age_ns >= 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +141,11 @@ def true_sync(reader: EpisodeReader, camera: str) -> TrueSync:
     """Of every frame of a camera of the simulated cell.
 
     Raises:
-        ValueError: The file has no world or joints to compare with.
+        NotMeasuredError: The file has no world or joints to compare with.
     """
     world, joints_ns = reader.world(), reader.joints("measured").capture_ns
     if world is None or len(joints_ns) == 0:
-        msg = "the episode has no world or no measured joints"
-        raise ValueError(msg)
+        raise NotMeasuredError("The sync error was not measured: the episode has no world or no joints")
     captured_ns = reader.video(camera).capture_ns
     codes = [read_barcode(image) for image in reader.frames(camera)]
     seen = np.array([code is not None for code in codes])

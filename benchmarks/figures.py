@@ -9,8 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from teleop_app.core.errors import TeleopError
+
 DIGITS = 4
 """Significant digits in reports; the measurements are not better."""
+
+
+class NotMeasuredError(TeleopError):
+    """A figure cannot be had: what it is made from is missing. The benchmark then reports nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +74,11 @@ class Figures:
 
     Attributes:
         missing: What could not be measured, and why.
+        notes: Sentences about what happened on the way.
     """
 
     missing: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     _rows: dict[str, tuple[list[float], dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, name: str, unit: str, value: float, **about: Any) -> None:
@@ -83,11 +91,10 @@ class Figures:
             **about: Goal and note of the figure.
 
         Raises:
-            ValueError: The value is not finite: it was not measured.
+            NotMeasuredError: The value is not finite.
         """
         if not np.isfinite(value):
-            msg = f"{name} is {value}: it was not measured"
-            raise ValueError(msg)
+            raise NotMeasuredError(f"{name!r} was not measured", why=f"it came out as {value}")
         values, _ = self._rows.setdefault(name, ([], {"unit": unit, **about}))
         values.append(float(value))
 
@@ -131,7 +138,8 @@ def markdown(report: dict[str, Any]) -> str:
         f"### {report['benchmark']}",
         "",
         f"{machine['cores']} cores ({machine['processor']}), load {machine['load_average'][0]:g} "
-        f"at the start, files on {machine['file_system']}, {report['wall_s']:g} s, of which {report['cpu_s']:g} s of processor time. "
+        f"at the start, files on {machine['file_system']}, {report['wall_s']:g} s "
+        f"and {report['cpu_s']:g} s of processor time. "
         f"Settings: {_listed(report['settings'])}.",
         "",
         "| Figure | Unit | Median | Min .. max | Runs | Goal | Met |",
@@ -145,6 +153,8 @@ def markdown(report: dict[str, Any]) -> str:
             f"| {row['runs']} | {row['goal']} | {met} |"
         )
     lines += [f"| {name} | | not measured: {why} | | 0 | | |" for name, why in report["not_measured"].items()]
+    if report["notes"]:
+        lines += ["", *(f"- {note}" for note in report["notes"])]
     return "\n".join(lines) + "\n"
 
 

@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.command import parser, run
-from benchmarks.figures import Figures
-from benchmarks.rig import BenchStation, bench_config, bench_station
+from benchmarks.figures import Figures, NotMeasuredError
+from benchmarks.rig import BenchStation, Memory, bench_config, bench_station
 from teleop_app.core.errors import StationError
 
 EARLY_S = 60.0
 _EVERY_S = 2.0
-_GOAL_NOTE = "straight line from the early reading on"
+_FEWEST = 4
+_SLOPE_SPAN_S = 120.0
+"""Over less than this a slope says more about the allocator than about growth."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,33 +38,33 @@ def measure(arguments: argparse.Namespace, folder: Path, figures: Figures) -> di
     early_s = min(EARLY_S, seconds / 2)
     for number in range(arguments.runs):
         with bench_station(folder / str(number), bench_config()) as station:
-            sampler = _Sampler(station)
+            sampler = Sampler(station)
             with sampler:
                 take = station.record(seconds)
-            _add(figures, sampler.readings(seconds), early_s, seconds)
+            _add(figures, sampler.readings(take.ended_s - take.seconds, take.ended_s), early_s, seconds)
             figures.add("file", "MB", take.path.stat().st_size / 1e6)
             take.path.unlink()
-    return {"minutes": arguments.minutes, "early_s": early_s, "runs": arguments.runs}
+    return {"minutes": arguments.minutes, "runs": arguments.runs}
 
 
-Readings = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
-"""By process: times since the start [s], PSS and RSS [MB], each of shape (k,)."""
-
-
-class _Sampler:
+class Sampler:
     """Looks at the memory of all processes now and then, in a thread, while the block runs."""
 
     def __init__(self, station: BenchStation) -> None:
         self._station = station
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="memory")
-        self._taken: list[tuple[float, dict[str, tuple[float, float]]]] = []
+        self._taken: list[tuple[float, dict[str, Memory]]] = []
+        self._error: StationError | None = None
 
     def _run(self) -> None:
-        while not self._done.wait(_EVERY_S):
-            self._taken.append((time.monotonic(), self._station.memory_mb()))
+        try:
+            while not self._done.wait(_EVERY_S):
+                self._taken.append((time.monotonic(), self._station.memory_mb()))
+        except StationError as error:
+            self._error = error
 
-    def __enter__(self) -> _Sampler:
+    def __enter__(self) -> Sampler:
         self._thread.start()
         return self
 
@@ -70,38 +72,40 @@ class _Sampler:
         self._done.set()
         self._thread.join()
 
-    def readings(self, seconds: float) -> Readings:
-        """Those of the last `seconds` before the recording ended.
+    def readings(self, began_s: float, ended_s: float) -> list[tuple[float, dict[str, Memory]]]:
+        """Those taken between two instants, with the time since the first of these.
 
         Raises:
-            StationError: There are too few of them to say anything.
+            StationError: A process died.
+            NotMeasuredError: There are too few of them to say anything.
         """
-        end = self._taken[-1][0] if self._taken else 0.0
-        kept = [(at - end + seconds, sizes) for at, sizes in self._taken if at >= end - seconds]
-        if len(kept) < 4:
-            raise StationError("The memory of the station was read too rarely", next_step="Record for longer")
-        times = np.array([at for at, _ in kept])
-        return {
-            name: (
-                times,
-                np.array([sizes[name][0] for _, sizes in kept]),
-                np.array([sizes[name][1] for _, sizes in kept]),
+        if self._error is not None:
+            raise self._error
+        kept = [(at - began_s, sizes) for at, sizes in self._taken if began_s <= at <= ended_s]
+        if len(kept) < _FEWEST:
+            raise NotMeasuredError(
+                "The memory of the station was read too rarely", next_step="Record for longer"
             )
-            for name in kept[0][1]
-        }
+        return kept
 
 
-def _add(figures: Figures, readings: Readings, early_s: float, seconds: float) -> None:
-    early, late = _spoken(early_s), _spoken(seconds)
-    for name, (times, pss, rss) in readings.items():
-        at = int(np.searchsorted(times, early_s))
-        figures.add(f"{name}: RSS at {early}", "MB", rss[at])
-        figures.add(f"{name}: RSS at {late}", "MB", rss[-1])
-        figures.add(f"{name}: PSS at {early}", "MB", pss[at])
-        figures.add(f"{name}: PSS at {late}", "MB", pss[-1])
-        slope = np.polyfit(times[at:], pss[at:], 1)[0] * 3600.0 if len(times) - at > 2 else np.nan
-        if np.isfinite(slope):
-            figures.add(f"{name}: PSS slope", "MB/h", slope, note=_GOAL_NOTE)
+def _add(
+    figures: Figures, readings: list[tuple[float, dict[str, Memory]]], early_s: float, seconds: float
+) -> None:
+    times = np.array([at for at, _ in readings])
+    first = min(int(np.searchsorted(times, early_s)), len(times) - 1)
+    for name in readings[0][1]:
+        resident = [sizes[name].rss_mb for _, sizes in readings]
+        figures.add(f"{name}: resident at {_spoken(early_s)}", "MB", resident[first])
+        figures.add(f"{name}: resident at {_spoken(seconds)}", "MB", resident[-1])
+        span_s = times[-1] - times[first]
+        if span_s < _SLOPE_SPAN_S:
+            figures.missing[f"{name}: private memory, slope"] = f"{span_s:.0f} s are too short for it"
+            continue
+        private = [sizes[name].uss_mb for _, sizes in readings[first:]]
+        slope = float(np.polyfit(times[first:], private, 1)[0]) * 3600.0
+        note = f"straight line from {_spoken(early_s)} on"
+        figures.add(f"{name}: private memory, slope", "MB/h", slope, note=note)
 
 
 def _spoken(seconds: float) -> str:

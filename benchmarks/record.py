@@ -53,14 +53,17 @@ def _add(figures: Figures, station: BenchStation, take: Take, head: str, cameras
     figures.add(f"{head}stop to durable, recorder", "ms", take.durable_ms, at_most=DURABLE_MS)
     figures.add(f"{head}stop to durable, caller", "ms", take.stop_ms, at_most=DURABLE_MS)
     with EpisodeReader(take.path) as reader:
-        for name, loss in episode.frame_loss(reader).items():
-            figures.add(f"{head}frames due, {name}", "", loss.due)
+        frames = episode.frame_loss(reader)
+        figures.add(f"{head}frames due of each camera", "", max(loss.due for loss in frames.values()))
+        for name, loss in frames.items():
             figures.add(f"{head}frames lost, {name}", "", loss.lost, at_most=0)
         ticks = episode.tick_loss(reader)
         figures.add(f"{head}ticks due", "", ticks.due)
         figures.add(f"{head}ticks missing in the file", "", ticks.lost, at_most=0)
         figures.add(f"{head}ticks left out by control", "", take.missed_ticks, at_most=0)
+        figures.add(f"{head}ticks driven by the hand", "%", episode.driven_percent(reader), at_least=95)
         figures.add_spread(f"{head}control lateness", "us", episode.lateness_us(reader))
+        figures.notes += [f"{head}{incident}" for incident in episode.incidents(reader)]
         latency = episode.input_latency(reader)
         figures.add_spread(f"{head}input to sent, samples used", "ms", latency.used_ms)
         figures.add_spread(f"{head}input to sent, every sample", "ms", latency.every_ms)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
@@ -17,6 +18,7 @@ from teleop_app.core.paths import DataDir
 from teleop_app.station.client import StationClient
 from teleop_app.station.launch import StationProcess
 
+T = TypeVar("T")
 CAMERAS = ("overhead", "left_wrist", "right_wrist")
 TASK = "pick-place"
 MB = 1e6
@@ -34,6 +36,7 @@ class Take:
         durable_ms: The recorder's own figure: from stop until the episode was durable.
         stop_ms: What the caller of `stop` waited.
         missed_ticks: Ticks that control left out during the recording.
+        ended_s: When `stop` was called, on the monotonic clock.
         cpu_s: Processor time by process during the recording.
         pss_mb: Largest proportional set size by process, looked at every few seconds.
     """
@@ -43,8 +46,18 @@ class Take:
     durable_ms: float
     stop_ms: float
     missed_ticks: float
+    ended_s: float
     cpu_s: dict[str, float]
     pss_mb: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of one process: resident, proportional (shared pages divided among their users), private."""
+
+    rss_mb: float
+    pss_mb: float
+    uss_mb: float
 
 
 class BenchStation:
@@ -82,13 +95,22 @@ class BenchStation:
 
     def cpu_s(self) -> dict[str, float]:
         """Processor time so far, user and system, by process [s]."""
-        times = {name: process.cpu_times() for name, process in self.processes.items()}
+        times = self._of_each(psutil.Process.cpu_times)
         return {name: spent.user + spent.system for name, spent in times.items()}
 
-    def memory_mb(self) -> dict[str, tuple[float, float]]:
-        """Proportional and resident set size by process [MB]."""
-        sizes = {name: process.memory_full_info() for name, process in self.processes.items()}
-        return {name: (size.pss / MB, size.rss / MB) for name, size in sizes.items()}
+    def memory_mb(self) -> dict[str, Memory]:
+        """Memory by process."""
+        sizes = self._of_each(psutil.Process.memory_full_info)
+        return {name: Memory(size.rss / MB, size.pss / MB, size.uss / MB) for name, size in sizes.items()}
+
+    def _of_each(self, ask: Callable[[psutil.Process], T]) -> dict[str, T]:
+        found: dict[str, T] = {}
+        for name, process in self.processes.items():
+            try:
+                found[name] = ask(process)
+            except psutil.NoSuchProcess as error:
+                raise StationError(f"The {name} process died during the measurement") from error
+        return found
 
     def prepare(self) -> None:
         """Arms home, a fresh scene."""
@@ -116,8 +138,8 @@ class BenchStation:
         while (left_s := began + seconds - time.monotonic()) > 0:
             time.sleep(min(left_s, memory_every_s or left_s))
             if memory_every_s:
-                for name, (pss, _) in self.memory_mb().items():
-                    pss_mb[name] = max(pss, pss_mb.get(name, 0.0))
+                for name, memory in self.memory_mb().items():
+                    pss_mb[name] = max(memory.pss_mb, pss_mb.get(name, 0.0))
         after, ended = self.cpu_s(), time.monotonic()
         answer = self.client.call("recorder", "stop", timeout_s=_STOP_TIMEOUT_S)
         stop_ms = (time.monotonic() - ended) * 1e3
@@ -130,6 +152,7 @@ class BenchStation:
             durable_ms=float(answer["stop_to_durable_ms"]),
             stop_ms=stop_ms,
             missed_ticks=missed,
+            ended_s=ended,
             cpu_s={name: after[name] - before[name] for name in after},
             pss_mb=pss_mb,
         )
