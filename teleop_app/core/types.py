@@ -397,7 +397,7 @@ class RecorderStatus:
         task: Task name.
         instruction: What the next or current episode shows.
         episode: UUID of the open or reviewed episode, else empty.
-        elapsed_s: Of the recording.
+        elapsed_s: Of the recording, or of the reviewed episode.
         countdown_s: Until start (COUNTDOWN) or automatic save (REVIEW); negative when none runs.
         saved: Episodes saved in this session.
         target: Wanted episodes of the task.

@@ -63,6 +63,7 @@ class EpisodeFlow:
         self._state = RecorderState.IDLE
         self._entered_ns = clock.now_ns()
         self._begin_after_prepare = False
+        self._verdict_held = False
         self.text = ""
 
     @property
@@ -80,7 +81,7 @@ class EpisodeFlow:
         """Until the start or the automatic save; -1 when nothing counts down."""
         if self._state is RecorderState.COUNTDOWN:
             return max(0.0, self._countdown_ns / NS_PER_S - self._since_s())
-        if self._state is RecorderState.REVIEW:
+        if self._state is RecorderState.REVIEW and not self._verdict_held:
             return max(0.0, self._autosave_ns / NS_PER_S - self._since_s())
         return -1.0
 
@@ -168,6 +169,15 @@ class EpisodeFlow:
             self._enter(RecorderState.IDLE)
         return (*before, Step.PREPARE_NEXT)
 
+    def hold_verdict(self) -> None:
+        """End the countdown to the automatic save: this episode waits until somebody decides.
+
+        Raises:
+            StationError: No episode waits for a verdict.
+        """
+        self._allow("There is no countdown to stop", RecorderState.REVIEW)
+        self._verdict_held = True
+
     # What happened.
 
     def poll(self) -> Steps:
@@ -180,7 +190,7 @@ class EpisodeFlow:
             self.text = f"The recording ended by itself after {self._max_ns / NS_PER_S:g} s."
             self._enter(RecorderState.FINALISING)
             return (Step.END,)
-        if self._state is RecorderState.REVIEW and since_ns >= self._autosave_ns:
+        if self._state is RecorderState.REVIEW and not self._verdict_held and since_ns >= self._autosave_ns:
             self._enter(RecorderState.IDLE)
             return (Step.AUTOSAVE,)
         return ()
@@ -229,6 +239,7 @@ class EpisodeFlow:
 
     def _enter(self, state: RecorderState) -> None:
         self._state = state
+        self._verdict_held = False
         self._entered_ns = self._clock.now_ns()
 
     def _since_s(self) -> float:

@@ -63,6 +63,7 @@ class RecorderRequests:
             "redo": self.redo,
             "undo": self.undo,
             "next": self.next,
+            "hold_verdict": self.hold_verdict,
             "status": self.status,
         }
 
@@ -216,6 +217,14 @@ class RecorderRequests:
         if self._work.session is None:
             raise StationError("The next scene cannot be set up", why="no session is open")
         self._do(self._flow.next())
+
+    def hold_verdict(self) -> None:
+        """End the countdown to the automatic save.
+
+        Raises:
+            StationError: No episode waits for a verdict.
+        """
+        self._flow.hold_verdict()
 
     def status(self) -> dict[str, Any]:
         """The flow in brief."""

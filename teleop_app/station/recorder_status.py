@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.types import RecorderState, RecorderStatus
 from teleop_app.station.episode_flow import EpisodeFlow
 from teleop_app.station.episode_rows import frames_of, lost_frames_of, verdict_reasons
@@ -15,6 +16,7 @@ def recorder_status(flow: EpisodeFlow, work: EpisodeWork, now_ns: int) -> Record
     lost: dict[str, int] = {}
     size = 0
     reasons: tuple[str, ...] = ()
+    elapsed_s = flow.elapsed_s
     silence = ""
     if recording is not None:
         names = [camera.name for camera in recording.writer.header.cameras]
@@ -27,6 +29,8 @@ def recorder_status(flow: EpisodeFlow, work: EpisodeWork, now_ns: int) -> Record
         frames = frames_of(finished.header, finished.footer)
         lost = lost_frames_of(finished.header, finished.footer)
         size = finished.size_bytes
+        if flow.state is RecorderState.REVIEW:
+            elapsed_s = finished.footer.duration_ns / NS_PER_S
         reasons = verdict_reasons(finished.header, finished.footer)
     return RecorderStatus(
         state=flow.state,
@@ -35,7 +39,7 @@ def recorder_status(flow: EpisodeFlow, work: EpisodeWork, now_ns: int) -> Record
         task=session.task if session else "",
         instruction=work.current_scene().instruction,
         episode=work.episode if flow.state is not RecorderState.IDLE else "",
-        elapsed_s=flow.elapsed_s,
+        elapsed_s=elapsed_s,
         countdown_s=flow.countdown_s,
         saved=work.saved,
         target=session.target if session else 0,

@@ -70,6 +70,31 @@ def test_nobody_answers_and_the_episode_is_saved() -> None:
     assert f.poll() == ()
 
 
+def test_a_held_verdict_waits_for_somebody() -> None:
+    f, clock = reviewed()
+    f.hold_verdict()
+    assert f.countdown_s == -1.0
+    clock.advance(1000.0)
+    assert f.poll() == ()
+    assert f.state is RecorderState.REVIEW
+    assert f.save() == (Step.SAVE,)
+    f.judged()
+    with pytest.raises(StationError, match="no countdown to stop"):
+        f.hold_verdict()
+
+
+def test_a_hold_counts_for_one_episode_and_not_for_its_next_review() -> None:
+    f, clock = reviewed()
+    f.hold_verdict()
+    f.save()
+    f.judged()
+    f.undo()
+    f.reopened()
+    assert f.countdown_s == 5.0
+    clock.advance(5.0)
+    assert f.poll() == (Step.AUTOSAVE,)
+
+
 def test_an_episode_ends_by_itself_at_full_length() -> None:
     f, clock = flow(max_s=60.0)
     f.record()

@@ -233,6 +233,11 @@ def test_an_episode_from_session_to_saved_row(station: FakeStation) -> None:
     station.pump(3)
     done = station.call("stop")
     assert done["episode"] == uuid
+    station.settle(lambda: station.status is not None and station.status.countdown_s > 0)
+    assert station.status is not None
+    assert station.status.elapsed_s == pytest.approx(done["duration_s"])
+    station.call("hold_verdict")
+    station.settle(lambda: station.status is not None and station.status.countdown_s < 0)
     assert Path(done["path"]) == station.data.episodes / f"{uuid}.mcap"
     with open_catalog(station.data.root, Author.process("test")) as catalog:
         row = catalog.episode(uuid)
