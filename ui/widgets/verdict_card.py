@@ -58,6 +58,7 @@ class VerdictCard(QFrame):
         self._lines_box = QVBoxLayout(self._lines)
         self._lines_box.setContentsMargins(0, 0, 0, 0)
         self._lines_box.setSpacing(theme.grid(0.25))
+        self._lines_box.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.scroll = QScrollArea()
         self.scroll.setWidget(self._lines)
         self.scroll.setWidgetResizable(True)
@@ -122,7 +123,7 @@ class VerdictCard(QFrame):
         around = box.minimumSize().height() - self.scroll.minimumHeight()
         margins = box.contentsMargins()
         whole = self._lines_box.heightForWidth(width - margins.left() - margins.right())
-        return around + min(max(whole, _LINE_PX), _LINES_WITHOUT_SCROLLING * _LINE_PX)
+        return around + min(max(whole + 2, _LINE_PX), _LINES_WITHOUT_SCROLLING * _LINE_PX)
 
     def _show_remarks(self, shown: tuple[Remark, ...]) -> None:
         if shown == self._shown:
@@ -138,7 +139,6 @@ class VerdictCard(QFrame):
             self.reasons.append(text)
             self._lines_box.addWidget(line)
             line.show()  # now, or the layout would not count it yet
-        self._lines_box.addStretch(1)
 
     def changeEvent(self, a0: QEvent | None) -> None:
         """Follows a change of theme."""
