@@ -250,6 +250,7 @@ class FrameWorker(QObject):
         if path in self._readers:
             self._readers.move_to_end(path)
             return self._readers[path][1]
+        seen = signature(path)  # before reading: a change meanwhile must not look like the file read
         try:
             reader = EpisodeReader(path)
             try:
@@ -261,7 +262,7 @@ class FrameWorker(QObject):
             self.failed.emit(path, error)
             return None
         self._readers[path] = (reader, media)
-        self._signatures[path] = signature(path)
+        self._signatures[path] = seen
         while len(self._readers) > _OPEN_EPISODES:
             self._forget(next(iter(self._readers)))
         return media
@@ -311,6 +312,7 @@ class FrameWorker(QObject):
             path, self._to_preload = self._to_preload, None
         if path is None or path in self._readers:
             return
+        seen = signature(path)
         try:
             reader = EpisodeReader(path)
         except TeleopError as error:
@@ -323,7 +325,7 @@ class FrameWorker(QObject):
             log.info("the next episode cannot be prepared: %s", error)
             return
         self._readers[path] = (reader, media)
-        self._signatures[path] = signature(path)
+        self._signatures[path] = seen
         self._readers.move_to_end(path, last=False)
         while len(self._readers) > _OPEN_EPISODES:
             # The one in front is the newcomer, the last the one on screen: drop what lies between.
