@@ -12,6 +12,7 @@ from PyQt6.QtGui import QImage
 from recorders.synthetic import synthetic_header, write_synthetic
 from sessions import Author, EpisodeFilter, EpisodeRow, EpisodeState, EventKind, Outcome, open_catalog
 from teleop_app.core.paths import DataDir
+from teleop_app.core.types import RecorderState, RecorderStatus
 from teleop_app.station.store_recovery import rebuild_row
 from ui import theme
 from ui.actions import ACTIONS, ActionRegistry, Scope
@@ -368,6 +369,17 @@ def test_discard_key_and_undo(qtbot, page):
     page.undo()
     qtbot.waitUntil(lambda: page.table.chosen.state is EpisodeState.SAVED)
     assert page.table.chosen.uuid == chosen.uuid
+
+
+def test_the_episode_the_recorder_reviews_is_judged_on_collect(qtbot, page):
+    page.on_recorder(RecorderStatus(RecorderState.REVIEW, 0, episode=page.table.chosen.uuid))
+    with qtbot.waitSignal(page.refused):
+        page.discard()
+    page.on_recorder(RecorderStatus(RecorderState.IDLE, 0))
+    with qtbot.waitSignal(page.told):
+        page.discard()
+    with qtbot.waitSignal(page.told):
+        page.undo()
 
 
 def test_filters_and_columns_come_back_as_left(qtbot, page, recorded):

@@ -22,6 +22,7 @@ from PyQt6.QtWidgets import (
 
 from sessions import Author, Catalog, EpisodeFilter, EpisodeRow, EpisodeState, Outcome
 from teleop_app.core.errors import EpisodeError
+from teleop_app.core.types import RecorderState, RecorderStatus
 from ui import theme
 from ui.actions import ActionRegistry, ActionSpec, Scope
 from ui.theme import Role
@@ -424,6 +425,10 @@ class EpisodesPage(QWidget):
         else:  # older than what is loaded, or just recorded
             self.model.seek(self._sought)
             self._sought = ""
+
+    def on_recorder(self, status: RecorderStatus) -> None:
+        """New word of the recorder: the episode it reviews is judged on Collect, not here."""
+        self.model.set_reviewed(status.episode if status.state is RecorderState.REVIEW else "")
 
     # Acts
 
