@@ -5,9 +5,8 @@ Robot axes are FLU: x forward, y left, z up. OpenXR: x right, y up, z backward.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
+from pyquaternion import Quaternion
 
 from teleop_app.core.geometry import (
     Array,
@@ -36,5 +35,4 @@ def yaw_quat(yaw_deg: float) -> Array:
 
     Inverting a whole headset pose instead would tilt the robot's up by the head's pitch and roll.
     """
-    half = math.radians(yaw_deg) / 2.0
-    return np.array([math.cos(half), 0.0, 0.0, math.sin(half)])
+    return np.asarray(Quaternion(axis=(0.0, 0.0, 1.0), degrees=yaw_deg).elements, dtype=np.float64)
