@@ -31,7 +31,7 @@ from ui.sounds import SoundPlayer
 from ui.station_host import StationHost
 from ui.viewmodels.collect import CollectModel
 from ui.viewmodels.home import HomeModel
-from ui.widgets.status_cells import all_cells
+from ui.widgets.status_cells import all_cells, link_state
 
 log = logging.getLogger(__name__)
 _STRIP_INTERVAL_MS = 500
@@ -142,6 +142,7 @@ class Application(QObject):
         page.told.connect(self.window.toast)
         page.refused.connect(self.window.show_error)
         page.collectWanted.connect(lambda: self.window.show_titled("Collect"))
+        self.bridge.recorderChanged.connect(page.on_recorder)
         return page
 
     def _make_setup(self) -> SetupPage:
@@ -185,6 +186,7 @@ class Application(QObject):
         bridge.stationChanged.connect(self._on_station)
         bridge.recorderChanged.connect(self._on_recorder)
         bridge.cameraChanged.connect(self._on_camera)
+        bridge.linkChanged.connect(self._on_link)
         bridge.failed.connect(window.show_error)
         collect.refused.connect(window.show_error)
         home.refused.connect(window.show_error)
@@ -217,6 +219,11 @@ class Application(QObject):
         self.window.set_recording(status.state is RecorderState.RECORDING)
         self.window.set_estop(self.collect.view().estop)
 
+    def _on_link(self, linked: bool) -> None:
+        if not linked:
+            self._recorder = self._station = None
+            self.window.set_recording(False)
+
     def _on_camera(self, setup: CameraSetup) -> None:
         self._setups[setup.name] = setup
 
@@ -225,9 +232,12 @@ class Application(QObject):
 
     def _refresh_strip(self) -> None:
         since = self._session_since_s
+        self.collect.set_starting(self.host.running)
         self.window.top_bar.set_session_seconds(None if since is None else time.monotonic() - since)
         cells = all_cells(
-            linked=self.bridge.linked,
+            link=link_state(
+                linked=self.bridge.linked, was_linked=self.bridge.was_linked, running=self.host.running
+            ),
             station=self._station,
             recorder=self._recorder,
             control=self.bridge.control,
