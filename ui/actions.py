@@ -63,6 +63,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("discard", "Discard", "X", Scope.COLLECT, icon="trash-can-outline"),
     ActionSpec("undo", "Undo", "Z", Scope.COLLECT, icon="undo"),
     ActionSpec("next", "Next instruction", "N", Scope.COLLECT, icon="skip-next-outline"),
+    ActionSpec("demonstrate", "Let the script show it", "G", Scope.COLLECT, icon="robot-outline"),
     *(ActionSpec(f"camera.{n}", f"View {n} large", str(n), Scope.COLLECT) for n in range(1, 10)),
     ActionSpec("arm", "Other arm", "Tab", Scope.DRIVE),
     ActionSpec("move.forward", "Away", "W", Scope.DRIVE, held=True),

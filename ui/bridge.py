@@ -216,7 +216,9 @@ class StationBridge(QObject):
         self._notices: dict[str, FrameNotice] = {}
         self._read_s: dict[str, float] = {}
         self._periods_s: dict[str, float] = {}
+        self._noticed_s: dict[str, float] = {}
         self._linked = False
+        self._was_linked = False
         self._last_message_s = 0.0
         self._pump = SamplePump(port.send_input)
         self.control = ControlMeter()
@@ -231,6 +233,11 @@ class StationBridge(QObject):
     def linked(self) -> bool:
         """Whether the station was heard within the last two seconds."""
         return self._linked
+
+    @property
+    def was_linked(self) -> bool:
+        """Whether a station was ever heard."""
+        return self._was_linked
 
     def set_frame_period(self, camera: str, period_s: float) -> None:
         """Passes on a camera's pictures no more often than this; infinite for none. Meters count all."""
@@ -277,6 +284,7 @@ class StationBridge(QObject):
                     if lost:
                         self.framesLost.emit(value.camera, lost, value.capture_ns)
                     self._notices[value.camera] = value
+                    self._noticed_s[value.camera] = time.monotonic()
                 case ForceBatch():
                     forces.append(value)
                 case Event():
@@ -288,6 +296,7 @@ class StationBridge(QObject):
                 case WorldState() | TaskStatus() | RecorderStatus() | StationStatus():
                     latest[(type(value), "")] = value
         self._mark_link(heard)
+        self._forget_silent()
         if ticks:
             self.ticksArrived.emit(ticks)
         if forces:
@@ -315,7 +324,18 @@ class StationBridge(QObject):
         linked = heard or (self._linked and now_s - self._last_message_s < LINK_TIMEOUT_S)
         if linked != self._linked:
             self._linked = linked
+            self._was_linked = True
+            if not linked:
+                self.control = ControlMeter()
             self.linkChanged.emit(linked)
+
+    def _forget_silent(self) -> None:
+        """A camera that has fallen silent has no rate."""
+        now_s = time.monotonic()
+        for camera, noticed_s in list(self._noticed_s.items()):
+            if now_s - noticed_s > LINK_TIMEOUT_S:
+                del self._noticed_s[camera]
+                self.cameras[camera] = CameraMeter()
 
     def _read_frames(self) -> None:
         now_s = time.monotonic()

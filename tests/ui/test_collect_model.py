@@ -10,8 +10,11 @@ from teleop_app.core.types import (
     ControlState,
     Event,
     ForceBatch,
+    ProcessState,
+    ProcessStatus,
     RecorderState,
     RecorderStatus,
+    StationStatus,
     TaskStatus,
 )
 from ui.actions import ActionRegistry
@@ -38,7 +41,8 @@ def recorder(state=RecorderState.IDLE, **fields):
         (ControlState.IDLE, Actor.NONE, Chip.IDLE),
         (ControlState.ALIGNING, Actor.HUMAN, Chip.ALIGNING),
         (ControlState.ENGAGED, Actor.HUMAN, Chip.ENGAGED),
-        (ControlState.ENGAGED, Actor.SCRIPT, Chip.AUTOMATIC),
+        (ControlState.ENGAGED, Actor.SCRIPT, Chip.SCRIPT),
+        (ControlState.ENGAGED, Actor.POLICY, Chip.POLICY),
         (ControlState.HOLD, Actor.HUMAN, Chip.HOLD),
         (ControlState.FAULT, Actor.NONE, Chip.FAULT),
         (ControlState.ESTOP, Actor.NONE, Chip.ESTOP),
@@ -53,6 +57,86 @@ def test_each_control_state_has_its_chip(model, make_tick, state, actor, chip):
 def test_without_a_station_the_chip_says_so(model):
     model.on_link(False)
     assert model.view().chip is Chip.OFFLINE
+
+
+def test_a_station_that_was_never_started_is_no_fault(qapp, direct_port):
+    model = CollectModel(direct_port, StationConfig(), ActionRegistry().key_label)
+    assert model.view().chip is Chip.STANDBY
+    model.set_starting(True)
+    assert model.view().chip is Chip.STARTING
+    model.on_link(True)
+    model.on_recorder(recorder())
+    model.on_link(False)
+    assert model.view().chip is Chip.OFFLINE
+    assert not model.view().session
+
+
+def with_operator(model, state=ProcessState.RUNNING):
+    model.on_station(StationStatus("s", 0, (ProcessStatus("operator", 1, state, 0),), 10**9))
+
+
+def script_drives(make_tick, seq):
+    return make_tick(seq, state=ControlState.ENGAGED, actor=Actor.SCRIPT, engaged=(True, True))
+
+
+def test_the_script_is_offered_only_where_there_is_one(model, direct_port):
+    model.demonstrate()
+    assert direct_port.calls == []
+    assert not model.view().can_demonstrate
+    with_operator(model, ProcessState.FAULT)
+    assert not model.view().can_demonstrate
+    with_operator(model)
+    assert model.view().can_demonstrate
+
+
+def test_the_script_shows_the_task_until_it_is_told_to_stop(model, direct_port, make_tick):
+    with_operator(model)
+    model.demonstrate()
+    assert direct_port.calls == [("operator", "go", {"now": True})]
+    model.on_ticks([make_tick(0)])
+    assert model.view().demonstrating, "it takes a moment to be given the arms"
+    model.on_ticks([script_drives(make_tick, 1)])
+    assert model.view().chip is Chip.SCRIPT
+    model.demonstrate()
+    assert direct_port.calls[-1] == ("operator", "halt", {})
+    assert not model.view().demonstrating
+
+
+def test_a_demonstration_ends_with_the_task_or_with_a_hand_on_the_clutch(model, direct_port, make_tick):
+    with_operator(model)
+    model.demonstrate()
+    model.on_ticks([script_drives(make_tick, 1)])
+    model.on_ticks([make_tick(2, state=ControlState.ENGAGED, actor=Actor.HUMAN, engaged=(True, False))])
+    assert not model.view().demonstrating
+    model.demonstrate()
+    assert direct_port.commands == ["go", "go"]
+
+
+def test_asking_the_script_lets_go_of_the_keys_clutch(model, make_tick):
+    with_operator(model)
+    model.driving.toggle_clutch()
+    model.demonstrate()
+    assert model.driving.engaged is None
+
+
+def test_a_script_that_gives_up_says_why(model, direct_port, make_tick):
+    told = []
+    model.told.connect(lambda text, undo: told.append(text))
+    with_operator(model)
+    model.demonstrate()
+    sentence = "The scripted operator was not given the arms: stopped."
+    model.on_process(ProcessStatus("operator", 1, ProcessState.RUNNING, 0, sentence))
+    model.on_process(ProcessStatus("operator", 1, ProcessState.RUNNING, 0, sentence))
+    assert told == [sentence]
+    assert not model.view().demonstrating
+
+
+def test_a_script_that_never_gets_the_arms_is_given_up_after_a_while(model, make_tick):
+    with_operator(model)
+    model.demonstrate()
+    model.on_ticks([make_tick(0)])
+    model.on_ticks([make_tick(13 * 200)])
+    assert not model.view().demonstrating
 
 
 def test_recording_shows_while_driving_but_never_hides_a_hold(model, make_tick):

@@ -13,8 +13,11 @@ from teleop_app.core.types import (
     CameraSetup,
     ControlState,
     FrameNotice,
+    ProcessState,
+    ProcessStatus,
     RecorderState,
     RecorderStatus,
+    StationStatus,
 )
 from ui import theme
 from ui.actions import ActionRegistry, Scope
@@ -246,6 +249,21 @@ def test_a_letterbox_keeps_the_shape(qapp):
     from PyQt6.QtCore import QRect, QSize
 
     assert letterbox(QSize(320, 240), QRect(10, 10, 400, 400)) == QRect(10, 60, 400, 300)
+
+
+def test_g_lets_the_script_show_it_and_stops_it(page, fake_station, qtbot):
+    status = ProcessStatus("operator", 1, ProcessState.RUNNING, 0)
+    page.refresh()
+    assert not page.demonstrate.isVisible()
+    page.model.on_station(StationStatus("s", 0, (status,), 10**9))
+    page.refresh()
+    assert page.demonstrate.isVisible()
+    QTest.keyClick(page, Qt.Key.Key_G)
+    called(fake_station, qtbot, "go")
+    assert page.demonstrate.running
+    page.demonstrate.click()
+    called(fake_station, qtbot, "halt")
+    assert not page.demonstrate.running
 
 
 def test_all_remarks_are_seen_and_scroll_only_beyond_six_lines(page):

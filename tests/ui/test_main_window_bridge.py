@@ -19,7 +19,7 @@ from teleop_app.core.types import (
 )
 from ui.bridge import DRAIN_LIMIT, CameraMeter, ControlMeter, StationBridge
 from ui.widgets import status_cells
-from ui.widgets.status_cells import Level
+from ui.widgets.status_cells import Level, Link, link_state
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ class TestStatusCells:
 
     def test_a_dead_process_is_named_with_its_reason(self):
         dead = ProcessStatus("cameras", 1, ProcessState.FAULT, 0, "No OpenGL.")
-        cell = status_cells.link_cell(True, StationStatus("s", 0, (dead,), 10**9))
+        cell = status_cells.link_cell(Link.LINKED, StationStatus("s", 0, (dead,), 10**9))
         assert cell.level is Level.FAULT
         assert "cameras process is down. No OpenGL." in cell.remedy
 
@@ -187,9 +187,13 @@ class TestStatusCells:
         recorder = RecorderStatus(RecorderState.IDLE, 0, episodes_left=left)
         assert status_cells.disk_cell(recorder, None).level == level
 
-    def test_a_station_that_is_silent_lights_the_link(self):
+    @pytest.mark.parametrize(
+        ("link", "level"),
+        [(Link.NOT_STARTED, Level.QUIET), (Link.STARTING, Level.QUIET), (Link.LOST, Level.FAULT)],
+    )
+    def test_only_a_station_that_was_lost_lights_the_link(self, link, level):
         cells = status_cells.all_cells(
-            linked=False,
+            link=link,
             station=None,
             recorder=None,
             control=ControlMeter(),
@@ -197,8 +201,21 @@ class TestStatusCells:
             meters={},
             setups={},
         )
-        assert cells[-1].level is Level.FAULT
+        assert cells[-1].level is level
         assert all(cell.remedy for cell in cells)
+
+    @pytest.mark.parametrize(
+        ("linked", "was_linked", "running", "link"),
+        [
+            (False, False, False, Link.NOT_STARTED),
+            (False, False, True, Link.STARTING),
+            (True, True, True, Link.LINKED),
+            (False, True, True, Link.LOST),
+            (False, True, False, Link.LOST),
+        ],
+    )
+    def test_the_link_is_lost_only_after_it_was_there(self, linked, was_linked, running, link):
+        assert link_state(linked=linked, was_linked=was_linked, running=running) is link
 
 
 def test_pictures_are_passed_on_no_more_often_than_wanted_and_none_is_counted_as_lost(
@@ -232,3 +249,14 @@ def test_the_newest_picture_is_shown_when_no_more_come(bridge, fake_station, mon
     now[0] += 0.1
     bridge.drain()
     assert [frame.seq for frame in frames] == [0, 1]
+
+
+def test_a_camera_that_falls_silent_has_no_rate(bridge, fake_station, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("ui.bridge.time.monotonic", lambda: now[0])
+    fake_station.put(*[notice(seq) for seq in range(10)])
+    bridge.drain()
+    assert bridge.cameras["overhead"].fps > 0
+    now[0] += 2.5
+    bridge.drain()
+    assert bridge.cameras["overhead"].fps == 0

@@ -36,10 +36,11 @@ from ui.gl.kinematics import KinematicScene
 from ui.gl.scene_view import SceneView
 from ui.gl.support import gl_support
 from ui.preview_pace import Strain, camera_period_s
-from ui.viewmodels.collect import CollectModel, CollectView
+from ui.viewmodels.collect import Chip, CollectModel, CollectView
 from ui.viewmodels.driving import HELD_ACTIONS, SAMPLE_INTERVAL_MS
 from ui.widgets.arm_selector import ArmSelector
 from ui.widgets.camera_tile import CameraTile, WidgetTile
+from ui.widgets.demonstrate_button import DemonstrateButton
 from ui.widgets.instruction_panel import InstructionPanel
 from ui.widgets.mosaic import Mosaic
 from ui.widgets.record_panel import RecordPanel
@@ -191,6 +192,7 @@ class CollectPage(QWidget):
             f"{key('clutch')} engages.  {moves} {lift} move, arrows turn, {key('gripper.toggle')} grips. "
             "Or drag the ball in the 3-D view: Shift for depth, Ctrl to turn.",
         )
+        self.demonstrate = DemonstrateButton(key("demonstrate"))
         column = QFrame()
         column.setProperty("surface", "panel")
         column.setFixedWidth(theme.RIGHT_COLUMN_WIDTH_PX)
@@ -200,6 +202,7 @@ class CollectPage(QWidget):
         box.addWidget(self.instruction, 1)
         box.addWidget(self.stack)
         box.addWidget(self.arms)
+        box.addWidget(self.demonstrate)
         return column
 
     def _build_start(self) -> QWidget:
@@ -227,12 +230,15 @@ class CollectPage(QWidget):
         bridge.worldChanged.connect(self._on_world)
         bridge.ticksArrived.connect(self._on_ticks)
         bridge.cameraChanged.connect(self._on_camera)
+        bridge.stationChanged.connect(model.on_station)
+        bridge.processChanged.connect(model.on_process)
         model.sceneChanged.connect(self._on_scene_changed)
         self.record.pressed.connect(self._record)
         self.verdict.saved.connect(model.save)
         self.verdict.redone.connect(model.redo)
         self.verdict.discarded.connect(model.discard)
         self.arms.chosen.connect(self._choose_arm)
+        self.demonstrate.clicked.connect(self._demonstrate)
         if self.scene_view is not None:
             self.scene_view.targetGrabbed.connect(self._on_grab)
             self.scene_view.targetMoved.connect(model.driving.move_target)
@@ -248,6 +254,7 @@ class CollectPage(QWidget):
         bind("undo", model.undo, self)
         bind("next", model.next_instruction, self)
         bind("arm", self._next_arm, self)
+        bind("demonstrate", self._demonstrate, self)
         bind("gripper.toggle", model.driving.toggle_gripper, self)
         for number in range(1, 10):
             bind(f"camera.{number}", lambda n=number: self.mosaic.choose(n), self)
@@ -255,6 +262,8 @@ class CollectPage(QWidget):
 
     def _on_key_changed(self, action_id: str) -> None:
         self._held_keys = self._actions.held_keys()
+        if action_id == "demonstrate":
+            self.demonstrate.set_key(self._actions.key_label("demonstrate"))
         if action_id == "record":
             self.record.set_key(self._actions.key_label("record"))
 
@@ -271,6 +280,10 @@ class CollectPage(QWidget):
     def _toggle_clutch(self) -> None:
         self._model.driving.toggle_clutch()
         self._send_sample()
+        self.refresh()
+
+    def _demonstrate(self) -> None:
+        self._model.demonstrate()
         self.refresh()
 
     def _next_arm(self) -> None:
@@ -363,6 +376,8 @@ class CollectPage(QWidget):
         self.record.set_figures(view.figures)
         self.record.set_note(self._record_note(view))
         self.verdict.show_view(view)
+        self.demonstrate.setVisible(view.can_demonstrate)
+        self.demonstrate.set_running(view.demonstrating or view.chip is Chip.SCRIPT)
         if view.recorder is RecorderState.REVIEW:
             self.stack.setCurrentWidget(self.verdict)
         elif view.session or view.recording:
@@ -447,6 +462,7 @@ class CollectPage(QWidget):
             self.chip.retheme()
             self.record.retheme()
             self.arms.retheme()
+            self.demonstrate.retheme()
 
     def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:
         """Reads held keys wherever the focus is on this page, and notices a lost window."""

@@ -20,8 +20,11 @@ from teleop_app.core.types import (
     Event,
     ForceBatch,
     InputSample,
+    ProcessState,
+    ProcessStatus,
     RecorderState,
     RecorderStatus,
+    StationStatus,
     TaskStatus,
 )
 from ui.sounds import Cue
@@ -31,6 +34,9 @@ from ui.viewmodels.strip_history import StripHistory
 from ui.viewmodels.verdict_remarks import Remark, remarks
 
 log = logging.getLogger(__name__)
+
+OPERATOR = "operator"
+"""The station process that can show a task by itself."""
 
 
 class CommandPort(Protocol):
@@ -56,11 +62,14 @@ class CommandPort(Protocol):
 class Chip(Enum):
     """The big state: word, icon and colour together."""
 
-    OFFLINE = ("No station", "lan-disconnect", Role.FAULT)
+    STANDBY = ("Not started", "power-standby", Role.MUTED)
+    STARTING = ("Starting", "timer-sand", Role.MUTED)
+    OFFLINE = ("Station lost", "lan-disconnect", Role.FAULT)
     IDLE = ("Idle", "circle-outline", Role.MUTED)
     ALIGNING = ("Aligning", "vector-link", Role.WARNING)
     ENGAGED = ("Engaged", "hand-back-right", Role.HUMAN)
-    AUTOMATIC = ("Engaged", "robot", Role.POLICY)
+    SCRIPT = ("The script drives", "robot", Role.POLICY)
+    POLICY = ("The policy drives", "robot", Role.POLICY)
     RECORDING = ("Recording", "record-circle", Role.RECORDING)
     HOLD = ("Hold", "pause-octagon", Role.WARNING)
     FAULT = ("Fault", "alert", Role.FAULT)
@@ -106,9 +115,11 @@ class CollectView:
         can_undo: A verdict can be taken back.
         selected: Arm of the keys.
         estop: The stop is latched.
+        can_demonstrate: The station has a scripted operator.
+        demonstrating: The scripted operator was asked to show the task.
     """
 
-    chip: Chip = Chip.OFFLINE
+    chip: Chip = Chip.STANDBY
     explanation: str = ""
     driver: str | None = None
     instruction: str = ""
@@ -127,11 +138,15 @@ class CollectView:
     can_undo: bool = False
     selected: str = ""
     estop: bool = False
+    can_demonstrate: bool = False
+    demonstrating: bool = False
 
 
 _DRIVERS = {Actor.HUMAN: "human", Actor.SCRIPT: "script", Actor.POLICY: "policy"}
+_DRIVING_CHIPS = {"human": Chip.ENGAGED, "script": Chip.SCRIPT, "policy": Chip.POLICY}
 _DRIVER_WORDS = {"human": "You drive", "script": "The script drives", "policy": "The policy drives"}
 _SOUNDED = {ControlState.HOLD: Cue.HOLD, ControlState.FAULT: Cue.FAULT, ControlState.ESTOP: Cue.FAULT}
+_DEMONSTRATION_PATIENCE_NS = 12_000_000_000
 _NOTE_INTERVAL_NS = 20_000_000
 _REST_INTERVAL_NS = 100_000_000
 _RESUME = "Press {key} to resume."
@@ -170,6 +185,11 @@ class CollectModel(QObject):
         self.driving = KeyDriver([arm.name for arm in config.arms], config.mapping)
         self.history = StripHistory(len(config.arms))
         self._linked = False
+        self._was_linked = False
+        self._starting = False
+        self._has_operator = False
+        self._demonstration: Demonstration | None = None
+        self._operator_text = ""
         self._tick: ControlTick | None = None
         self._noted_ns = 0
         self._rested_ns = 0
@@ -194,11 +214,34 @@ class CollectModel(QObject):
     def on_link(self, linked: bool) -> None:
         """The station was found or lost; what was known of it is forgotten when lost."""
         self._linked = linked
+        self._was_linked = True
         if not linked:
+            self._recorder = None
+            self._recorder_state = None
+            self._demonstration = None
             self.driving.release_all()
             self._tick = None
             self._control_state = None
             self.cue.emit(Cue.FAULT)
+
+    def set_starting(self, starting: bool) -> None:
+        """Tells that the station's processes run or are being started, heard or not."""
+        self._starting = starting
+
+    def on_station(self, status: StationStatus) -> None:
+        """The station's processes: whether a scripted operator is among them."""
+        self._has_operator = any(
+            p.process == OPERATOR and p.state is ProcessState.RUNNING for p in status.processes
+        )
+
+    def on_process(self, status: ProcessStatus) -> None:
+        """The scripted operator's sentence, when it gives up."""
+        if status.process != OPERATOR:
+            return
+        before, self._operator_text = self._operator_text, status.text
+        if self._demonstration is not None and status.text and status.text != before:
+            self._demonstration = None
+            self.told.emit(status.text, False)
 
     def on_ticks(self, ticks: Sequence[ControlTick]) -> None:
         """New control ticks, oldest first."""
@@ -217,6 +260,8 @@ class CollectModel(QObject):
             if tick.state in (ControlState.ESTOP, ControlState.FAULT):
                 self.driving.release_all()
         self._follow_engagement(tick)
+        if self._demonstration is not None and self._demonstration.is_over(tick):
+            self._demonstration = None
 
     def _follow_engagement(self, tick: ControlTick) -> None:
         """Lets go when control has revoked the clutch, so that one press engages anew.
@@ -297,6 +342,8 @@ class CollectModel(QObject):
                 instruction=instruction,
                 selected=self.driving.selected,
                 estop=tick is not None and tick.state is ControlState.ESTOP,
+                can_demonstrate=self._can_demonstrate,
+                demonstrating=self._demonstration is not None,
             )
         return CollectView(
             chip=chip,
@@ -318,13 +365,23 @@ class CollectModel(QObject):
             can_undo=recorder.can_undo,
             selected=self.driving.selected,
             estop=tick is not None and tick.state is ControlState.ESTOP,
+            can_demonstrate=self._can_demonstrate,
+            demonstrating=self._demonstration is not None,
         )
+
+    @property
+    def _can_demonstrate(self) -> bool:
+        return self._linked and self._has_operator
 
     def _state(self) -> tuple[Chip, str, str | None]:
         """Returns the chip, the line under it, and who drives."""
         tick, recorder = self._tick, self._recorder
         if not self._linked:
-            return Chip.OFFLINE, "The station is not heard. Start it on Home.", None
+            if self._was_linked:
+                return Chip.OFFLINE, "The station is not heard. The arms hold by themselves.", None
+            if self._starting:
+                return Chip.STARTING, "The station is being started. This takes a few seconds.", None
+            return Chip.STANDBY, "The station starts with the first session.", None
         if tick is None:
             return Chip.IDLE, "Waiting for the control process.", None
         driver = _DRIVERS.get(tick.actor) if any(tick.engaged) else None
@@ -352,7 +409,7 @@ class CollectModel(QObject):
                 line = self._driving_line(tick, driver)
                 if recording:
                     return Chip.RECORDING, line, driver
-                return (Chip.ENGAGED if driver == "human" else Chip.AUTOMATIC), line, driver
+                return _DRIVING_CHIPS.get(driver or "", Chip.ENGAGED), line, driver
             case _:
                 line = f"Press {self._key('clutch')} to drive the {self.driving.selected} arm."
                 return (
@@ -398,6 +455,23 @@ class CollectModel(QObject):
         if self._recorder_state in (RecorderState.IDLE, RecorderState.REVIEW, None):
             self._recorder_call("next")
 
+    def demonstrate(self) -> None:
+        """Lets the scripted operator show the task, recorded or not; the second time lets it stop."""
+        if not self._can_demonstrate:
+            return
+        driven = self._tick is not None and self._tick.actor is Actor.SCRIPT and any(self._tick.engaged)
+        if self._demonstration is not None or driven:
+            self._demonstration = None
+            self._port.call(OPERATOR, "halt", failed=self.refused.emit)
+        else:
+            self.driving.release_all()
+            self._demonstration = Demonstration()
+            self._port.call(OPERATOR, "go", failed=self._on_demonstration_refused, now=True)
+
+    def _on_demonstration_refused(self, error: TeleopError) -> None:
+        self._demonstration = None
+        self.refused.emit(error)
+
     def stop_autosave(self) -> bool:
         """Stops the countdown to the automatic save; returns whether one ran."""
         recorder = self._recorder
@@ -435,6 +509,24 @@ class CollectModel(QObject):
             self._rested_ns = now_ns
             self._port.send_input(self.driving.resting(now_ns))
         return False
+
+
+class Demonstration:
+    """Follows the scripted operator from being asked until it lets go of the arms."""
+
+    def __init__(self) -> None:
+        self._asked_ns: int | None = None
+        self._drove = False
+
+    def is_over(self, tick: ControlTick) -> bool:
+        """Whether it has let go, was taken over, or never got the arms."""
+        if self._asked_ns is None:
+            self._asked_ns = tick.tick_ns
+        drives = tick.actor is Actor.SCRIPT and any(tick.engaged)
+        self._drove = self._drove or drives
+        if self._drove:
+            return not drives and tick.state is not ControlState.HOLD
+        return tick.tick_ns - self._asked_ns > _DEMONSTRATION_PATIENCE_NS
 
 
 def _note(error: TeleopError) -> None:

@@ -18,7 +18,7 @@ class StateChip(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._chip = Chip.OFFLINE
+        self._chip = Chip.STANDBY
         self._driver: str | None = None
         self._icon = QLabel()
         self._icon.setFixedSize(28, 28)

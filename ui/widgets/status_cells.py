@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 from teleop_app.core.types import (
     CameraSetup,
@@ -46,9 +46,37 @@ class Cell:
     remedy: str = ""
 
 
-def link_cell(linked: bool, station: StationStatus | None) -> Cell:
+class Link(Enum):
+    """How the window stands with its station."""
+
+    NOT_STARTED = "not started"
+    STARTING = "starting"
+    LINKED = "linked"
+    LOST = "lost"
+
+
+def link_state(*, linked: bool, was_linked: bool, running: bool) -> Link:
+    """Returns how the window stands with its station.
+
+    Args:
+        linked: It is heard.
+        was_linked: It was heard before.
+        running: Its processes run, or are being started.
+    """
+    if linked:
+        return Link.LINKED
+    if was_linked:
+        return Link.LOST
+    return Link.STARTING if running else Link.NOT_STARTED
+
+
+def link_cell(link: Link, station: StationStatus | None) -> Cell:
     """Says whether the station is heard and all its processes live."""
-    if not linked:
+    if link is Link.NOT_STARTED:
+        return Cell("link", "Station not started", remedy="It starts with the first session, on Home.")
+    if link is Link.STARTING:
+        return Cell("link", "Starting\N{HORIZONTAL ELLIPSIS}", remedy="The station is being started.")
+    if link is Link.LOST:
         return Cell(
             "link",
             "Station not heard",
@@ -187,7 +215,7 @@ def disk_cell(recorder: RecorderStatus | None, station: StationStatus | None) ->
 
 def all_cells(
     *,
-    linked: bool,
+    link: Link,
     station: StationStatus | None,
     recorder: RecorderStatus | None,
     control: ControlMeter,
@@ -195,12 +223,14 @@ def all_cells(
     meters: Mapping[str, CameraMeter],
     setups: Mapping[str, CameraSetup],
 ) -> list[Cell]:
-    """Returns the whole strip from left to right."""
+    """Returns the whole strip from left to right; of a station that is not heard only what is sure."""
+    if link is not Link.LINKED:
+        return [control_cell(ControlMeter(), wanted_hz), link_cell(link, None)]
     names = list(dict.fromkeys([*setups, *meters]))
     return [
         control_cell(control, wanted_hz),
         *(camera_cell(name, meters.get(name), setups.get(name)) for name in names),
         recorder_cell(recorder),
         disk_cell(recorder, station),
-        link_cell(linked, station),
+        link_cell(link, station),
     ]
