@@ -140,10 +140,11 @@ def _converter(hint: Any) -> Callable[[Any], Any]:
         convert = _converter(args[0])
         return lambda value: [convert(item) for item in _expect(value, list)]
     if origin is dict:
-        convert = _converter(args[1])
-        return lambda value: {key: convert(item) for key, item in _expect(value, dict).items()}
+        key_of, convert = _converter(args[0]), _converter(args[1])
+        return lambda value: {key_of(key): convert(item) for key, item in _expect(value, dict).items()}
     if origin is np.ndarray:
-        return lambda value: _expect(value, np.ndarray)
+        dtype = np.dtype(typing.get_args(args[1])[0])
+        return lambda value: _array_of(value, dtype)
     if hint in (Any, object):
         return lambda value: value
     if hint is float:
@@ -153,6 +154,17 @@ def _converter(hint: Any) -> Callable[[Any], Any]:
     if hint in _names:
         return lambda value: _expect(_build(value) if isinstance(value, list) else value, hint)
     return lambda value: _expect(value, hint)
+
+
+def _array_of(value: Any, dtype: np.dtype[Any]) -> Any:
+    """An array of the declared type: whoever computes with it relies on that."""
+    array = _expect(value, np.ndarray)
+    if array.dtype == dtype:
+        return array
+    if array.dtype == np.bool_ or not np.can_cast(array.dtype, dtype, "same_kind"):
+        msg = f"an array of {array.dtype} where {dtype} was expected"
+        raise TypeError(msg)
+    return array.astype(dtype)
 
 
 def _expect(value: Any, kind: Any) -> Any:

@@ -92,12 +92,25 @@ def raw(name: str, **fields: object) -> bytes:
         (msgpack.packb(msgpack.ExtType(1, b"\x00\x01\xff\xff\xff\x7f")), "do not fill"),
         (msgpack.packb(msgpack.ExtType(9, b"")), "malformed array"),
         (bytes(MAX_MESSAGE_BYTES + 1), "limit"),
+        (raw("Event", kind="x", capture_ns=1, origin="y", fields={b"key": 1}), "b'key'"),
     ],
 )
 def test_malformed_messages_are_named(payload: bytes, says: str) -> None:
     with pytest.raises(BusError, match="dropped") as caught:
         decode(payload)
     assert says in caught.value.sentence
+
+
+@pytest.mark.parametrize("kind", ["f8", "f4", "i4"])
+def test_arrays_arrive_in_the_type_that_is_declared(kind: str) -> None:
+    sample = InputSample("s", Actor.HUMAN, 1, 1, {"left": ArmInput(True, twist=np.ones(6, kind))})
+    assert decode(encode(sample)).arms["left"].twist.dtype == np.float64
+
+
+def test_an_array_of_truths_is_no_array_of_numbers() -> None:
+    truths = InputSample("s", Actor.HUMAN, 1, 1, {"left": ArmInput(True, twist=np.ones(6, bool))})
+    with pytest.raises(BusError, match="an array of bool where float64 was expected"):
+        decode(encode(truths))
 
 
 def test_what_cannot_travel_is_refused_at_the_sender() -> None:
