@@ -83,6 +83,7 @@ class ControlLoop:
         self._retargeters = [ArmRetargeter(mapping, period_s) for _ in self._arms]
         self._drives = [_Drive() for _ in self._arms]
         self._sources: dict[str, Source] = {}
+        self._refused: set[str] = set()
         self._arbiter = Arbiter()
         self._driver: Source | None = None
         self._states = ControlStates()
@@ -99,11 +100,11 @@ class ControlLoop:
 
     def offer(self, sample: InputSample, now_ns: int) -> None:
         """Take one sample of any source, before the tick. `estop` in it latches, however old it is."""
+        if _ESTOP_BUTTON in sample.buttons and not self._supervisor.estopped:
+            self.estop(f"pressed on '{sample.source}'", now_ns)
         source = self._source(sample)
         if source is None:
             return
-        if _ESTOP_BUTTON in sample.buttons and not self._supervisor.estopped:
-            self.estop(f"pressed on '{sample.source}'", now_ns)
         source.actor = sample.actor
         for button in source.guard.offer(sample, now_ns):
             fields: dict[str, object] = {"button": button, "source": sample.source}
@@ -115,19 +116,36 @@ class ControlLoop:
                 self._rejected.append(Intervention(rejection.flag, arm, text))
 
     def _source(self, sample: InputSample) -> Source | None:
+        if sample.actor not in (Actor.HUMAN, Actor.SCRIPT):
+            self._refuse_source(sample.source, f"it claims to be {sample.actor.value!r}")
+            return None
         known = self._sources.get(sample.source)
         if known is not None:
             return known
-        if sample.actor not in (Actor.HUMAN, Actor.SCRIPT):
-            logger.warning("input source %r claims to be %r: not taken", sample.source, sample.actor)
-            return None
-        if len(self._sources) >= _MAX_SOURCES:
-            logger.warning("input source %r is one too many (limit %d)", sample.source, _MAX_SOURCES)
+        if len(self._sources) >= _MAX_SOURCES and not self._forget_idle_source():
+            self._refuse_source(sample.source, f"{_MAX_SOURCES} others are in use")
             return None
         guard = SourceGuard(self._arms, self._safety)
         seen = dict.fromkeys(self._arms, 0)
         self._sources[sample.source] = known = Source(sample.source, sample.actor, guard, seen)
         return known
+
+    def _forget_idle_source(self) -> bool:
+        """Make room for a new source: of those that hold nothing, the one silent for longest goes."""
+        idle = [
+            source
+            for source in self._sources.values()
+            if source is not self._driver and not source.active and not source.guard.buttons
+        ]
+        if not idle:
+            return False
+        del self._sources[min(idle, key=lambda source: source.guard.capture_ns).name]
+        return True
+
+    def _refuse_source(self, name: str, why: str) -> None:
+        if name not in self._refused and len(self._refused) < _MAX_SOURCES:  # told once, not at every sample
+            self._refused.add(name)
+            logger.warning("input source %r is not taken: %s", name, why)
 
     # Commands.
 

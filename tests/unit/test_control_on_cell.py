@@ -125,3 +125,32 @@ def test_control_on_cell_goes_home_by_itself(circled):
         pytest.fail("the arms did not get home")
     home = np.array([value for arm in ARMS for value in (*arm.home_q, 1.0)])
     assert np.abs(bench.cell.read()[0] - home).max() < 0.02
+
+
+def test_a_source_that_claims_to_be_a_policy_moves_nothing_even_under_a_known_name():
+    bench = Bench()
+    for actor in (Actor.HUMAN, Actor.POLICY, Actor.NONE):
+        bench.sample({"left": ArmInput(clutch=False)}, actor=actor)
+        bench.tick()
+        if actor is not Actor.HUMAN:
+            bench.sample({"left": ArmInput(clutch=True, twist=np.full(6, 0.1))}, actor=actor)
+            assert not any(bench.tick().engaged)
+
+
+def test_many_made_up_sources_do_not_lock_a_person_out():
+    bench = Bench()
+    for number in range(100):
+        bench.sample({"left": ArmInput(clutch=False)}, source=f"made-up-{number}")
+    for clutch in (False, True):
+        bench.sample({"left": ArmInput(clutch=clutch, twist=np.zeros(6))}, source="keyboard")
+        tick = bench.tick()
+    assert tick.engaged == (True, False) and tick.source == "keyboard"
+    for number in range(100):  # and nobody else pushes the driver out
+        bench.sample({"left": ArmInput(clutch=False)}, source=f"late-{number}")
+    assert bench.tick().source == "keyboard"
+
+
+def test_an_estop_counts_whoever_presses_it():
+    bench = Bench()
+    bench.sample({}, source="stranger", actor=Actor.POLICY, buttons=("estop",))
+    assert bench.tick().state is ControlState.ESTOP
