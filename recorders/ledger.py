@@ -47,27 +47,34 @@ class Ledger:
             self.lost[topic] += missing
         return missing
 
-    def continued(self, topic: str, seq: int, at_ns: int, period_ns: int) -> int:
+    def continued(self, topic: str, seq: int, at_ns: int, period_ns: int = 0, step: int = 1) -> int:
         """As `sequence`, for a source that may start anew at any number; returns a number that goes on.
 
         Args:
             topic: Where the loss is booked.
             seq: As the source counts.
-            at_ns: Time of the sample.
-            period_ns: Of the source; tells how many samples a restart cost.
+            at_ns: Time of the (first) sample.
+            period_ns: From message to message, tells how many a restart cost; 0: the mean so far.
+            step: How many samples a message carries.
         """
         next_seq, offset, last_ns = self._counters.get(topic, (seq, 0, at_ns))
         missing = seq - next_seq
         if missing < 0 and at_ns > last_ns:
-            missing = max(0, round((at_ns - last_ns) / period_ns) - 1)
+            period_ns = period_ns or self._mean_period_ns(topic) or at_ns - last_ns
+            missing = max(0, round((at_ns - last_ns) / period_ns) - 1) * step
             offset += next_seq + missing - seq
             self.note(f"The source of {topic} was restarted during the recording.")
         if missing < 0:
             return seq + offset  # old or doubled: its time tells, and it is refused
-        self._counters[topic] = (seq + 1, offset, at_ns)
+        self._counters[topic] = (seq + step, offset, at_ns)
         if missing:
             self.lost[topic] += missing
         return seq + offset
+
+    def _mean_period_ns(self, topic: str) -> int:
+        """Mean time between the messages written on a topic whose order is watched, 0 before the second."""
+        intervals = self.counts[topic] - 1
+        return (self._last_ns[topic] - self._first_ns[topic]) // intervals if intervals > 0 else 0
 
     def is_later(self, topic: str, capture_ns: int) -> bool:
         """Whether `capture_ns` is after all that was noted on this topic; notes it if so."""

@@ -275,6 +275,9 @@ class EpisodeWriter:
         Raises:
             StorageError: As `add_tick`.
         """
+        if receive_ns is not None and sample.capture_ns > receive_ns + NS_PER_S:
+            self.ledger.refuse(TOPIC_INPUT, "its time lay in the future")
+            return
         self.ledger.sequence(TOPIC_INPUT, sample.seq, source=sample.source)
         self._put(
             TOPIC_INPUT,
@@ -309,14 +312,14 @@ class EpisodeWriter:
         at_ns, ready_ns = int(batch.capture_ns[0]), int(batch.capture_ns[-1])
         for index, name in enumerate(batch.names):
             topic = topic_force(name)
-            self.ledger.sequence(topic, batch.seq, step=count)
+            seq = self.ledger.continued(topic, batch.seq, at_ns, step=count)
             if not finite:
                 reason = "it held a number that is not finite" if whole else "its shape was wrong"
                 self.ledger.refuse(topic, reason, count)
             elif self._in_order(topic, at_ns, count):
                 body = messages.force_body(batch, index, self._offset_ns)
                 stamp = wire.stamp(at_ns + self._offset_ns)
-                self._put_stamped(topic, messages.FORCE, at_ns, stamp + body, ready_ns, batch.seq)
+                self._put_stamped(topic, messages.FORCE, at_ns, stamp + body, ready_ns, seq)
         self.poll()
 
     def add_world(self, world: WorldState) -> None:
@@ -325,14 +328,14 @@ class EpisodeWriter:
         Raises:
             StorageError: As `add_tick`.
         """
-        self.ledger.sequence(TOPIC_WORLD, world.seq)
+        seq = self.ledger.continued(TOPIC_WORLD, world.seq, world.capture_ns)
         if not (np.isfinite(world.qpos).all() and math.isfinite(world.sim_time_s)):
             self.ledger.refuse(TOPIC_WORLD, "it held a number that is not finite")
         elif self._in_order(TOPIC_WORLD, world.capture_ns):
             at_ns = world.capture_ns
             stamp = wire.stamp(at_ns + self._offset_ns)
             self._put_stamped(
-                TOPIC_WORLD, messages.WORLD, at_ns, stamp + messages.world_body(world), at_ns, world.seq
+                TOPIC_WORLD, messages.WORLD, at_ns, stamp + messages.world_body(world), at_ns, seq
             )
 
     def add_packet(self, packet: VideoPacket) -> None:

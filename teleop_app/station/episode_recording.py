@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from recorders.schema import TOPIC_TICK, topic_video
+from recorders.schema import TOPIC_TICK, TOPIC_WORLD, topic_video
 from recorders.writer import EpisodeWriter, FinishedEpisode
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.types import ControlTick, Event, ForceBatch, InputSample, VideoPacket, WorldState
@@ -12,8 +12,13 @@ from teleop_app.station.thumbnail import LiveThumbnail, thumbnail_camera
 
 SILENT_NS = NS_PER_S // 2
 """A stream that brings nothing for this long is said to be silent."""
+WORLD_NS = NS_PER_S // 100
+"""The simulation tells its state this often."""
 ALIGN_NS = NS_PER_S * 7 // 10
 """How long the cameras wait for each other's first keyframe."""
+
+_TOPICS = {"control": TOPIC_TICK, "simulation": TOPIC_WORLD}
+"""Of the streams that are no cameras; they are called after their processes."""
 
 Sample = ControlTick | VideoPacket | InputSample | WorldState | ForceBatch | Event
 
@@ -116,6 +121,8 @@ class Recording:
         elif isinstance(sample, InputSample):
             self.writer.add_input(sample, now_ns)
         elif isinstance(sample, WorldState):
+            self._silences.setdefault("simulation", _Silence(now_ns, WORLD_NS))
+            self._heard("simulation", now_ns)
             self.writer.add_world(sample)
         else:
             self.writer.add_event(sample)
@@ -170,7 +177,7 @@ class Recording:
         for stream, silence in self._silences.items():
             silent_ns = now_ns - silence.last_ns
             if silent_ns > SILENT_NS:
-                topic = TOPIC_TICK if stream == "control" else topic_video(stream)
+                topic = _TOPICS.get(stream) or topic_video(stream)
                 sentence = (
                     f"Nothing came from {_stream_name(stream)} in the last {silent_ns / NS_PER_S:.1f} s."
                 )
@@ -179,4 +186,4 @@ class Recording:
 
 
 def _stream_name(stream: str) -> str:
-    return "the control process" if stream == "control" else f"camera {stream}"
+    return f"the {stream} process" if stream in _TOPICS else f"camera {stream}"

@@ -10,7 +10,7 @@ import pytest
 
 from recorders.synthetic import synthetic_header, synthetic_packets, synthetic_tick
 from recorders.writer import EpisodeWriter
-from teleop_app.core.types import Event, VideoPacket
+from teleop_app.core.types import Event, VideoPacket, WorldState
 from teleop_app.station.episode_recording import ALIGN_NS, SILENT_NS, Recording, VideoStart
 from teleop_app.station.thumbnail import LiveThumbnail, make_thumbnail, thumbnail_camera
 
@@ -129,3 +129,15 @@ def test_which_camera_is_shown() -> None:
     large = make_thumbnail(np.zeros((480, 640, 3), np.uint8))
     assert large is not None
     assert (large.width, large.height) == (192, 144)
+
+
+def test_a_silent_simulation_is_said_and_counted_once_it_had_spoken(recording: Recording) -> None:
+    recording.take(synthetic_tick(HEADER, 1, START), START)
+    recording.take(PACKETS[0], START)
+    recording.take(WorldState(0, START, 0.0, np.zeros(3)), START)
+    later = START + SILENT_NS + 1
+    assert "Nothing arrives from the simulation process. The recording goes on without it." in recording.poll(
+        later
+    )
+    footer = recording.finish("unknown", START + 10**9).footer
+    assert footer.lost["/sim/world"] == 100

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from recorders.reader import EpisodeReader
-from recorders.schema import TOPIC_TICK, topic_joints, topic_video
+from recorders.schema import TOPIC_TICK, TOPIC_WORLD, topic_force, topic_joints, topic_video
 from recorders.synthetic import synthetic_header, synthetic_packets, synthetic_tick
 from recorders.verify import verify_file
 from recorders.writer import EpisodeWriter
 from teleop_app.core.errors import StorageError
-from teleop_app.core.types import ForceBatch, WorldState
+from teleop_app.core.types import Actor, ForceBatch, InputSample, WorldState
 
 HEADER = synthetic_header(("overhead",), 64, 48)
 START = HEADER.anchor_monotonic_ns
@@ -88,6 +88,36 @@ def test_a_control_process_that_restarts_costs_what_its_time_says(writer: Episod
     footer = writer.finish().footer
     assert footer.lost == {TOPIC_TICK: 20}
     assert "The source of /control/tick was restarted during the recording." in footer.lost_reasons
+
+
+def world(at_ms: int, seq: int) -> WorldState:
+    return WorldState(seq, HEADER.anchor_monotonic_ns + at_ms * 1_000_000, at_ms / 1e3, np.zeros(3))
+
+
+def forces(at_ms: int, seq: int) -> ForceBatch:
+    start_ns = HEADER.anchor_monotonic_ns + at_ms * 1_000_000
+    return ForceBatch(("left",), np.arange(2) * 5_000_000 + start_ns, np.zeros((2, 1, 3)), seq)
+
+
+def test_a_simulation_that_restarts_costs_what_its_time_says(writer: EpisodeWriter) -> None:
+    for index in range(10):
+        writer.add_world(world(10 * index, index + 500))
+        writer.add_force(forces(10 * index, 2 * index + 900))
+    for index in range(10):
+        writer.add_world(world(10 * index + 400, index))
+        writer.add_force(forces(10 * index + 400, 2 * index))
+    footer = writer.finish().footer
+    assert footer.lost == {TOPIC_WORLD: 30, topic_force("left"): 60}
+    assert "The source of /sim/world was restarted during the recording." in footer.lost_reasons
+
+
+def test_an_input_from_the_future_is_refused(writer: EpisodeWriter) -> None:
+    now_ns = HEADER.anchor_monotonic_ns
+    for capture_ns in (2**64 - 1, now_ns + 2_000_000_000, now_ns):
+        writer.add_input(InputSample("pad", Actor.HUMAN, 0, capture_ns, {}), now_ns)
+    footer = writer.finish().footer
+    assert footer.counts["/input"] == 1 and footer.lost == {"/input": 2}
+    assert footer.lost_reasons == ("2 samples of /input refused because its time lay in the future.",)
 
 
 def test_video_starts_with_a_keyframe(writer: EpisodeWriter) -> None:
