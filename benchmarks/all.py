@@ -1,6 +1,8 @@
 """The whole set of benchmarks, one after the other; the results go into benchmarks/results/.
 
-Run: python -m benchmarks.all [--quick] [--only record read] [--markdown]     (about 35 minutes; quick: under 3)
+Run: python -m benchmarks.all [--quick] [--only record read] [--markdown]
+
+About 35 minutes; a quick run takes under 3 and shows only that everything works.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import first_line
 from benchmarks.figures import markdown
 
 RESULTS = Path(__file__).parent / "results"
@@ -38,7 +41,7 @@ QUICK = {
 
 def main(argv: list[str] | None = None) -> int:
     """Each benchmark in a process of its own. Exit code 1 when one of them failed."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = argparse.ArgumentParser(description=first_line(__doc__))
     options.add_argument("--quick", action="store_true", help="short: shows that all of them run")
     options.add_argument("--only", nargs="+", choices=tuple(FULL), default=list(FULL))
     options.add_argument("--folder", type=Path, help="on the disk that shall be measured")

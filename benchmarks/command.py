@@ -22,9 +22,14 @@ from teleop_app.core.errors import TeleopError
 Measure = Callable[[argparse.Namespace, Path, Figures], dict[str, Any]]
 
 
-def parser(description: str, runs: int) -> argparse.ArgumentParser:
-    """A parser with the common options."""
-    found = argparse.ArgumentParser(description=description)
+def first_line(doc: str | None) -> str:
+    """Of a module's docstring: what the command does."""
+    return (doc or "").partition("\n")[0]
+
+
+def parser(doc: str | None, runs: int) -> argparse.ArgumentParser:
+    """A parser with the common options, for the module with this docstring."""
+    found = argparse.ArgumentParser(description=first_line(doc))
     found.add_argument("--runs", type=positive, default=runs, help="runs of every setting")
     found.add_argument("--markdown", action="store_true", help="print a table instead of JSON")
     found.add_argument(

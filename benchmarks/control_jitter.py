@@ -23,7 +23,7 @@ _PRIORITIES = {"normal scheduling": 0, "SCHED_FIFO": 40}
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = parser(__doc__.splitlines()[0], runs=3)
+    options = parser(__doc__, runs=3)
     options.add_argument("--seconds", type=float, default=30.0, help="length of each recording")
     options.add_argument("--load", type=int, nargs="+", default=[0, 2], help="busy processes beside it")
     return run("control_jitter", measure, options.parse_args(argv))
@@ -47,10 +47,9 @@ def measure(arguments: argparse.Namespace, folder: Path, figures: Figures) -> di
                     with EpisodeReader(take.path) as reader:
                         figures.add_spread(f"{head}lateness", "us", episode.lateness_us(reader))
                         figures.notes += [f"{head}{incident}" for incident in episode.incidents(reader)]
-                        figures.add(f"{head}ticks due", "", episode.tick_loss(reader).due)
-                    figures.add(
-                        f"{head}ticks left out", "", take.missed_ticks, at_most=0 if priority else None
-                    )
+                        ticks = episode.tick_loss(reader)
+                    figures.add(f"{head}ticks due", "", ticks.due)
+                    figures.add(f"{head}ticks missing", "", ticks.lost, at_most=0 if priority else None)
                     cores = take.cpu_s["control"] / take.seconds
                     figures.add(f"{head}processor, control", "cores", cores)
     return {"seconds": arguments.seconds, "busy processes": arguments.load, "runs": arguments.runs}

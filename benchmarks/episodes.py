@@ -22,6 +22,7 @@ from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.types import ControlTick, VideoPacket
 
 _ENCODED_NS = 4_000_000
+_BEFORE_KEYFRAME = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def make_episodes(
         seconds: Length of each.
         width: Of the frames [px].
         height: Of the frames [px].
-        gap: Leave out one packet of each camera half-way, so that no video can be taken over as it is.
+        gap: Leave out a packet of each camera half-way, and so the two frames that build on it: no video can
+            be taken over as it is.
 
     Raises:
         StorageError: As the writer.
@@ -75,8 +77,9 @@ def make_episodes(
     header = synthetic_header(CAMERAS, width, height)
     packets = encoded_cameras(header, seconds)
     if gap:
-        middle = round(seconds * header.cameras[0].fps / 2)
-        packets = [packet for packet in packets if packet.seq != middle]
+        half_way = round(seconds * header.cameras[0].fps / 2)
+        keyframe = max(packet.seq for packet in packets if packet.keyframe and packet.seq <= half_way)
+        packets = [packet for packet in packets if packet.seq != keyframe - _BEFORE_KEYFRAME]
     made: list[MadeEpisode] = []
     for _ in range(count):
         header = dataclasses.replace(header, uuid=str(uuid.uuid4()))

@@ -22,7 +22,7 @@ WIDTH, HEIGHT = 640, 480
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = parser(__doc__.splitlines()[0], runs=3)
+    options = parser(__doc__, runs=3)
     options.add_argument("--episodes", type=positive, default=4, help="episodes of an export")
     options.add_argument("--seconds", type=float, default=30.0, help="length of each")
     return run("export", measure, options.parse_args(argv))

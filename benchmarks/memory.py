@@ -27,7 +27,7 @@ _SLOPE_SPAN_S = 120.0
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = parser(__doc__.splitlines()[0], runs=1)
+    options = parser(__doc__, runs=1)
     options.add_argument("--minutes", type=float, default=10.0, help="length of the episode")
     return run("memory", measure, options.parse_args(argv))
 

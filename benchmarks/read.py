@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 640, 480
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = parser(__doc__.splitlines()[0], runs=5)
+    options = parser(__doc__, runs=5)
     options.add_argument("--seconds", type=float, default=60.0, help="length of the episode")
     options.add_argument("--jumps", type=positive, default=100, help="random frames a camera")
     return run("read", measure, options.parse_args(argv))

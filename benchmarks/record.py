@@ -21,10 +21,11 @@ from recorders.reader import EpisodeReader
 DURABLE_MS = 100.0
 SYNC_P99_MS = 5.0
 _MEMORY_EVERY_S = 5.0
+_MISSED = "its own count, from before the start to after the stop"
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = parser(__doc__.splitlines()[0], runs=3)
+    options = parser(__doc__, runs=3)
     options.add_argument("--seconds", type=float, nargs="+", default=[10.0, 120.0], help="episode lengths")
     options.add_argument("--cameras", choices=("synthetic", "sim"), default="synthetic")
     return run("record", measure, options.parse_args(argv))
@@ -60,7 +61,7 @@ def _add(figures: Figures, station: BenchStation, take: Take, head: str, cameras
         ticks = episode.tick_loss(reader)
         figures.add(f"{head}ticks due", "", ticks.due)
         figures.add(f"{head}ticks missing in the file", "", ticks.lost, at_most=0)
-        figures.add(f"{head}ticks left out by control", "", take.missed_ticks, at_most=0)
+        figures.add(f"{head}ticks left out by control", "", take.missed_ticks, at_most=0, note=_MISSED)
         figures.add(f"{head}ticks driven by the hand", "%", episode.driven_percent(reader), at_least=95)
         figures.add_spread(f"{head}control lateness", "us", episode.lateness_us(reader))
         figures.notes += [f"{head}{incident}" for incident in episode.incidents(reader)]

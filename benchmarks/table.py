@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import first_line
 from benchmarks.figures import markdown
 from teleop_app.core.errors import ConfigError, TeleopError
 
@@ -29,7 +30,7 @@ HEADLINES = {
         r"peak PSS, recorder",
     ),
     "record-sim": (r"frames (due|lost)", r"true sync error", r"cannot be read", r"processor, (cameras|all)"),
-    "control_jitter": (r"lateness", r"left out"),
+    "control_jitter": (r"lateness", r"ticks"),
     "memory": (r"(recorder|cameras|control): ",),
     "export": (r"speed", r"write one episode"),
     "read": (r"open", r"frames in order$", r"random frames", r"random frame p"),
@@ -38,7 +39,7 @@ HEADLINES = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = argparse.ArgumentParser(description=first_line(__doc__))
     options.add_argument("results", type=Path, help="file that benchmarks.all wrote")
     options.add_argument("--summary", type=Path, help="write the headline figures here, as JSON")
     options.add_argument("--into", type=Path, help="put their tables between the marks of this document")
