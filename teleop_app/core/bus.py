@@ -26,6 +26,8 @@ from teleop_app.core.errors import BusError, TeleopError
 logger = logging.getLogger(__name__)
 _HAS_IPC = sys.platform != "win32"
 _PORTS_FILE = "ports.json"
+_MALFORMED_TOLD = 10
+"""Malformed messages logged one by one; then every thousandth, lest the log costs more than they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,26 +132,38 @@ class Subscriber:
 
     def receive(self) -> tuple[str, Any] | None:
         """The next waiting message as (topic, value), or None. Never blocks."""
-        while True:
-            try:
-                parts = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return None
-            try:
-                if len(parts) != 2:
-                    raise BusError(f"A message of {len(parts)} parts was dropped")
-                return parts[0].decode(), decode(parts[1])
-            except (BusError, UnicodeDecodeError) as error:
-                self.malformed += 1
-                logger.warning("%s", error)
+        while (parts := self._waiting()) is not None:
+            item = self._read(parts)
+            if item is not None:
+                return item
+        return None
 
     def drain(self, limit: int = 10_000) -> Iterator[tuple[str, Any]]:
-        """All waiting messages, oldest first, at most `limit`."""
+        """All waiting messages, oldest first; at most `limit` are taken, malformed ones included."""
         for _ in range(limit):
-            item = self.receive()
-            if item is None:
+            parts = self._waiting()
+            if parts is None:
                 return
-            yield item
+            item = self._read(parts)
+            if item is not None:
+                yield item
+
+    def _waiting(self) -> list[bytes] | None:
+        try:
+            return self._socket.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return None
+
+    def _read(self, parts: list[bytes]) -> tuple[str, Any] | None:
+        try:
+            if len(parts) != 2:
+                raise BusError(f"A message of {len(parts)} parts was dropped")
+            return parts[0].decode(), decode(parts[1])
+        except (BusError, UnicodeDecodeError) as error:
+            self.malformed += 1
+            if self.malformed <= _MALFORMED_TOLD or self.malformed % 1000 == 0:
+                logger.warning("%s (%d so far)", error, self.malformed)
+            return None
 
     def close(self) -> None:
         """Close the socket at once."""

@@ -218,6 +218,7 @@ class ControlProcess:
             "missed": float(self._missed),
             "input_age_ms": self._loop.input_age_ms,
             "realtime": float(not self._timing),
+            "malformed": float(self._inputs.malformed),
         }
 
     def _sentence(self) -> str:

@@ -94,6 +94,28 @@ def test_subscribers_get_topics_by_prefix_and_count_garbage(tmp_path: Path) -> N
     publisher.close()
 
 
+def test_a_flood_of_garbage_does_not_outlast_the_limit(tmp_path: Path) -> None:
+    address = f"ipc://{tmp_path / 'x.pub'}"
+    subscriber = Subscriber([address], bind=True)
+    publisher = Publisher(address, connect=True)
+    while not subscriber.malformed:  # the two have to find each other
+        publisher.send_encoded(b"input", b"\xc1")
+        subscriber.wait(0.1)
+        subscriber.receive()
+    list(subscriber.drain())
+    before = subscriber.malformed
+    for _ in range(50):
+        publisher.send_encoded(b"input", b"\xc1")
+    taken = 0
+    while taken < 50:
+        assert subscriber.wait(2.0)
+        assert list(subscriber.drain(8)) == []
+        assert 0 < subscriber.malformed - before - taken <= 8
+        taken = subscriber.malformed - before
+    subscriber.close()
+    publisher.close()
+
+
 def test_an_address_in_use_is_a_sentence() -> None:
     publisher = Publisher("tcp://127.0.0.1:*")
     publisher.close()
