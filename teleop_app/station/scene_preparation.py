@@ -48,6 +48,7 @@ class ScenePreparation:
         self._simulated = simulated
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._homed = threading.Event()
+        self._home_failed = ""
         self._ending = threading.Event()
         self._future: Future[Scene] | None = None
 
@@ -65,11 +66,14 @@ class ScenePreparation:
         if self._future is not None:
             raise StationError("The scene is being set up already")
         self._homed.clear()
+        self._home_failed = ""
         self._future = self._worker.submit(self._prepare, task, seed)
 
     def see(self, event: Event) -> None:
-        """Events of the control process; `control.homed` ends the homing."""
-        if event.kind == "control.homed":
+        """Events of the control process; `control.homed` and `control.home_failed` end the homing."""
+        if event.kind == "control.home_failed":
+            self._home_failed = event.text
+        if event.kind in ("control.homed", "control.home_failed"):
             self._homed.set()
 
     def result(self) -> Scene | None:
@@ -112,6 +116,8 @@ class ScenePreparation:
                     f"The arms did not come home within {HOME_TIMEOUT_S:g} s",
                     next_step="See the state of the arms, then prepare the scene again",
                 )
+        if self._home_failed:
+            raise StationError(self._home_failed, next_step="Prepare the scene again")
         if not self._simulated:
             return Scene()
         answer = self._simulation.call("reset", timeout_s=10.0, task=task or None, seed=seed)

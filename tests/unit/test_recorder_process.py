@@ -56,6 +56,7 @@ class FakeStation:
             name: Publisher(self.endpoints.publish(name)) for name in ("control", "simulation", "cameras")
         }
         self.homes = 0
+        self.home_ends = "control.homed"
         self.resets: list[dict[str, Any]] = []
         self.keyframes = 0
         self.servers = [
@@ -81,7 +82,7 @@ class FakeStation:
 
     def _home(self) -> None:
         self.homes += 1
-        self._event("control", "control.homed")
+        self._event("control", self.home_ends)
 
     def _reset(self, task: str | None, seed: int | None) -> dict[str, Any]:
         self.resets.append({"task": task, "seed": seed})
@@ -104,7 +105,8 @@ class FakeStation:
 
     def _event(self, origin: str, kind: str, **fields: object) -> None:
         now_ns = time.monotonic_ns()
-        self.publishers[origin].send("event", Event(kind, now_ns, origin, "", fields))
+        text = "The arms did not get home: something is in the way." if kind.endswith("failed") else ""
+        self.publishers[origin].send("event", Event(kind, now_ns, origin, text, fields))
 
     def button(self, name: str) -> None:
         self._event("control", "input.button", button=name, source="keyboard")
@@ -218,6 +220,16 @@ def station(tmp_path: Path, run_dir: Path) -> Iterator[FakeStation]:
 
 def opened(station: FakeStation) -> None:
     station.call("open_session", operator="Ada", task="stack")
+
+
+def test_arms_that_do_not_get_home_are_told_at_once(station: FakeStation) -> None:
+    opened(station)
+    station.home_ends = "control.home_failed"
+    with pytest.raises(StationError, match="something is in the way. Prepare the scene again"):
+        station.call("prepare", seed=4)
+    assert station.resets == []
+    station.home_ends = "control.homed"
+    assert station.call("prepare", seed=4)["seed"] == 4
 
 
 def test_an_episode_from_session_to_saved_row(station: FakeStation) -> None:
