@@ -128,12 +128,16 @@ class MainWindow(QMainWindow):
 
     def _bind_global(self) -> None:
         bind = self._actions.bind
-        bind("estop", self.estopRequested.emit, self)
+        bind("estop", self._on_estop_key, self)
         bind("keys", self.keys.toggle, self)
         bind("theme", self.toggle_theme, self)
         bind("sounds", self.toggle_sounds, self)
         for index in range(min(len(self._pages), 4)):
             bind(f"page.{index + 1}", lambda i=index: self.show_page(i), self)
+
+    def _on_estop_key(self) -> None:
+        self.keys.hide()
+        self.estopRequested.emit()
 
     def _restore(self) -> None:
         index = 0
@@ -167,6 +171,7 @@ class MainWindow(QMainWindow):
 
     def show_page(self, index: int) -> None:
         """Shows a page by its place in the rail, making it if need be."""
+        self.keys.hide()
         page = self._pages[index]
         widget = self._widgets.get(index)
         if widget is None:

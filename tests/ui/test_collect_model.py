@@ -110,6 +110,11 @@ def test_a_demonstration_ends_with_the_task_or_with_a_hand_on_the_clutch(model, 
     assert not model.view().demonstrating
     model.demonstrate()
     assert direct_port.commands == ["go", "go"]
+    model.on_ticks([script_drives(make_tick, 3)])
+    model.on_ticks([make_tick(4)])
+    assert model.view().demonstrating, "it engages anew after an interruption"
+    model.on_ticks([make_tick(4 + 3 * 200)])
+    assert not model.view().demonstrating
 
 
 def test_asking_the_script_lets_go_of_the_keys_clutch(model, make_tick):
@@ -137,6 +142,30 @@ def test_a_script_that_never_gets_the_arms_is_given_up_after_a_while(model, make
     model.on_ticks([make_tick(0)])
     model.on_ticks([make_tick(13 * 200)])
     assert not model.view().demonstrating
+
+
+def test_a_latched_stop_does_not_leave_a_clutch_behind(model, make_tick):
+    told = []
+    model.told.connect(lambda text, undo: told.append(text))
+    model.on_ticks([make_tick(0, state=ControlState.ESTOP)])
+    model.toggle_clutch()
+    assert model.driving.engaged is None
+    assert "Reset it" in told[0]
+    model.on_ticks([make_tick(1)])
+    model.toggle_clutch()
+    assert model.driving.engaged == "left"
+
+
+def test_a_clutch_that_control_does_not_take_is_let_go_with_a_sentence(model, make_tick):
+    told = []
+    model.told.connect(lambda text, undo: told.append(text))
+    model.toggle_clutch()
+    model.on_ticks([make_tick(0)])
+    model.on_ticks([make_tick(200)])
+    assert model.driving.engaged == "left"
+    model.on_ticks([make_tick(400)])
+    assert model.driving.engaged is None
+    assert told == ["The left arm could not be engaged. Try again."]
 
 
 def test_recording_shows_while_driving_but_never_hides_a_hold(model, make_tick):

@@ -95,6 +95,12 @@ def test_the_key_overlay_lists_every_declared_key(window):
     )
     QTest.keyClick(window.keys, Qt.Key.Key_A)
     assert not window.keys.isVisible()
+    window.keys.toggle()
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+    assert not window.keys.isVisible(), "the e-stop key also closes it"
+    window.keys.toggle()
+    window.show_titled("Collect")
+    assert not window.keys.isVisible()
 
 
 def test_default_keys_never_collide_where_both_answer():

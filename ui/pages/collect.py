@@ -278,7 +278,7 @@ class CollectPage(QWidget):
             self.sessionWanted.emit()
 
     def _toggle_clutch(self) -> None:
-        self._model.driving.toggle_clutch()
+        self._model.toggle_clutch()
         self._send_sample()
         self.refresh()
 

@@ -146,6 +146,12 @@ _DRIVERS = {Actor.HUMAN: "human", Actor.SCRIPT: "script", Actor.POLICY: "policy"
 _DRIVING_CHIPS = {"human": Chip.ENGAGED, "script": Chip.SCRIPT, "policy": Chip.POLICY}
 _DRIVER_WORDS = {"human": "You drive", "script": "The script drives", "policy": "The policy drives"}
 _SOUNDED = {ControlState.HOLD: Cue.HOLD, ControlState.FAULT: Cue.FAULT, ControlState.ESTOP: Cue.FAULT}
+_ENGAGE_PATIENCE_NS = 1_500_000_000
+"""Control answers a clutch within a few ticks, unless it refuses."""
+
+_LET_GO_NS = 2_500_000_000
+"""A scripted operator that was interrupted engages anew within this."""
+
 _DEMONSTRATION_PATIENCE_NS = 12_000_000_000
 _NOTE_INTERVAL_NS = 20_000_000
 _REST_INTERVAL_NS = 100_000_000
@@ -194,6 +200,7 @@ class CollectModel(QObject):
         self._noted_ns = 0
         self._rested_ns = 0
         self._was_engaged: str | None = None
+        self._asked_ns: int | None = None
         self._recorder: RecorderStatus | None = None
         self._task: TaskStatus | None = None
         self._control_state: ControlState | None = None
@@ -264,7 +271,7 @@ class CollectModel(QObject):
             self._demonstration = None
 
     def _follow_engagement(self, tick: ControlTick) -> None:
-        """Lets go when control has revoked the clutch, so that one press engages anew.
+        """Lets go when control has revoked the clutch or never took it, so that one press engages anew.
 
         A short hold keeps it: control goes on by itself when the samples come back.
         """
@@ -275,6 +282,22 @@ class CollectModel(QObject):
         if mine is not None and self._was_engaged == mine and not now_engaged:
             self.driving.release_all()
         self._was_engaged = mine if now_engaged else None
+        if mine is None or now_engaged:
+            self._asked_ns = None
+        elif self._asked_ns is None:
+            self._asked_ns = tick.tick_ns
+        elif tick.tick_ns - self._asked_ns > _ENGAGE_PATIENCE_NS:
+            self._asked_ns = None
+            self.driving.release_all()
+            self.told.emit(tick.reason or f"The {mine} arm could not be engaged. Try again.", False)
+
+    def toggle_clutch(self) -> None:
+        """Engages the selected arm, or releases; refused with a sentence while a stop is latched."""
+        state = self._tick.state if self._tick is not None else None
+        if self.driving.engaged is None and state is ControlState.ESTOP:
+            self.told.emit("The e-stop is latched. Reset it at the top right, then engage.", False)
+            return
+        self.driving.toggle_clutch()
 
     def on_recorder(self, status: RecorderStatus) -> None:
         """The recorder's state."""
@@ -407,6 +430,8 @@ class CollectModel(QObject):
                 return Chip.ALIGNING, tick.reason or "Bring the leader to the arm's posture.", None
             case ControlState.ENGAGED:
                 line = self._driving_line(tick, driver)
+                if driver == "script":
+                    line += f". {self._key('clutch')} takes over."
                 if recording:
                     return Chip.RECORDING, line, driver
                 return _DRIVING_CHIPS.get(driver or "", Chip.ENGAGED), line, driver
@@ -515,18 +540,19 @@ class Demonstration:
     """Follows the scripted operator from being asked until it lets go of the arms."""
 
     def __init__(self) -> None:
-        self._asked_ns: int | None = None
+        self._since_ns: int | None = None
         self._drove = False
 
     def is_over(self, tick: ControlTick) -> bool:
-        """Whether it has let go, was taken over, or never got the arms."""
-        if self._asked_ns is None:
-            self._asked_ns = tick.tick_ns
+        """Whether it has let go for good, was taken over, or never got the arms."""
         drives = tick.actor is Actor.SCRIPT and any(tick.engaged)
+        if self._since_ns is None or drives:
+            self._since_ns = tick.tick_ns
         self._drove = self._drove or drives
-        if self._drove:
-            return not drives and tick.state is not ControlState.HOLD
-        return tick.tick_ns - self._asked_ns > _DEMONSTRATION_PATIENCE_NS
+        if tick.actor is Actor.HUMAN and any(tick.engaged):
+            return True
+        patience_ns = _LET_GO_NS if self._drove else _DEMONSTRATION_PATIENCE_NS
+        return tick.tick_ns - self._since_ns > patience_ns
 
 
 def _note(error: TeleopError) -> None:

@@ -13,7 +13,7 @@ class Mood(Enum):
     """How a remark is marked: icon and colour role."""
 
     GOOD = ("check", Role.GOOD)
-    NEUTRAL = ("circle-small", Role.MUTED)
+    NEUTRAL = ("circle-medium", Role.MUTED)
     CONCERN = ("alert", Role.WARNING)
 
     @property

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from PyQt6.QtCore import QEvent, QObject, Qt
 from PyQt6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
-from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from ui import theme
-from ui.actions import ActionRegistry, Scope
+from ui.actions import ActionRegistry, ActionSpec, Scope
 from ui.theme import FontSize, Role
 
 # ruff: noqa: N802
 
 _TITLE = "All keys"
+_FAMILIES = {"page": "Go to a page"}
 
 
 class KeyOverlay(QWidget):
@@ -23,6 +24,9 @@ class KeyOverlay(QWidget):
         self._registry = registry
         self._host = host
         self._card: QFrame | None = None
+        self._scroll = QScrollArea(self)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         host.installEventFilter(self)
         self.hide()
@@ -35,14 +39,12 @@ class KeyOverlay(QWidget):
         self._build()
         self.setGeometry(self._host.rect())
         self.show()
+        self._center()
         self.raise_()
         self.setFocus()
 
     def _build(self) -> None:
-        if self._card is not None:
-            self._card.setParent(None)
-            self._card.deleteLater()
-        card = QFrame(self)
+        card = QFrame()
         card.setProperty("surface", "panel")
         box = QVBoxLayout(card)
         box.setContentsMargins(theme.grid(3), theme.grid(2), theme.grid(3), theme.grid(3))
@@ -64,19 +66,26 @@ class KeyOverlay(QWidget):
                 columns.addLayout(self._column(scope, rows))
         box.addLayout(columns)
         self._card = card
-        card.adjustSize()
-        self._center()
+        self._scroll.setWidget(card)  # deletes the one before
         card.show()
+        card.adjustSize()
 
     def _rows(self, scope: Scope) -> list[tuple[str, str]]:
-        specs = [s for s in self._registry.specs if s.scope is scope and self._registry.key(s.id)]
-        cameras = [s for s in specs if s.id.startswith("camera.")]
-        pages = [s for s in specs if s.id.startswith("page.")]
-        rows = [(self._registry.key_label(s.id), s.text) for s in specs if s not in cameras + pages]
-        for group, text in ((cameras, "Choose the large view"), (pages, "Go to a page")):
-            if group:
-                first, last = (self._registry.key_label(s.id) for s in (group[0], group[-1]))
-                rows.append((f"{first} … {last}", text))
+        """Returns keys and words; actions that differ only by a number share one row."""
+        rows: list[tuple[str, str]] = []
+        numbered: dict[str, list[ActionSpec]] = {}
+        for spec in self._registry.specs:
+            if spec.scope is not scope or not self._registry.key(spec.id):
+                continue
+            family, _, number = spec.id.rpartition(".")
+            if number.isdigit():
+                numbered.setdefault(family, []).append(spec)
+            else:
+                rows.append((self._registry.key_label(spec.id), spec.text))
+        for family, group in numbered.items():
+            first, last = (self._registry.key_label(s.id) for s in (group[0], group[-1]))
+            text = _FAMILIES.get(family, "Choose the large view")
+            rows.append((first if first == last else f"{first} … {last}", text))
         return rows
 
     @staticmethod
@@ -98,11 +107,15 @@ class KeyOverlay(QWidget):
         return column
 
     def _center(self) -> None:
-        if self._card is not None:
-            self._card.move(
-                max((self.width() - self._card.width()) // 2, 0),
-                max((self.height() - self._card.height()) // 2, 0),
-            )
+        """Puts the card in the middle; one that is larger than the window scrolls."""
+        if self._card is None:
+            return
+        self._card.adjustSize()
+        bar = theme.grid(1.5)
+        wide, high = self._card.width() > self.width(), self._card.height() > self.height()
+        width = min(self._card.width() + bar * high, self.width())
+        height = min(self._card.height() + bar * wide, self.height())
+        self._scroll.setGeometry((self.width() - width) // 2, (self.height() - height) // 2, width, height)
 
     def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:
         """Follows the size of its host."""

@@ -72,6 +72,9 @@ class Toasts(QWidget):
         shown_ms: int = SHOWN_MS,
     ) -> Toast:
         """Adds a note; the oldest makes room when there are too many."""
+        if undo is not None:  # only the newest step can be taken back
+            for older in [toast for toast in self._toasts if toast.button is not None]:
+                self._remove(older)
         while len(self._toasts) >= MOST_AT_ONCE:
             self._remove(self._toasts[0])
         toast = Toast(text, undo, undo_key, self)

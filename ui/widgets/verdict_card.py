@@ -55,6 +55,8 @@ class VerdictCard(QFrame):
         self.summary.setProperty("kind", "muted")
         self.reasons: list[QLabel] = []
         self._lines = QWidget()
+        self._lines.setObjectName("remarks")
+        self._lines.setStyleSheet("#remarks { background: transparent; }")
         self._lines_box = QVBoxLayout(self._lines)
         self._lines_box.setContentsMargins(0, 0, 0, 0)
         self._lines_box.setSpacing(theme.grid(0.25))
@@ -62,6 +64,8 @@ class VerdictCard(QFrame):
         self.scroll = QScrollArea()
         self.scroll.setWidget(self._lines)
         self.scroll.setWidgetResizable(True)
+        if (viewport := self.scroll.viewport()) is not None:
+            viewport.setAutoFillBackground(False)
         self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.scroll.setMinimumHeight(_LINE_PX)
