@@ -17,6 +17,7 @@ from teleop_app.core.clock import NS_PER_MS, NS_PER_S
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 _INCIDENTS = ("safety.", "process.", "recorder.gap", "recorder.fault", "control.released")
+_ENDINGS = ("safety.cleared", "safety.recovered")
 IN_FLIGHT_NS = 100 * NS_PER_MS
 
 
@@ -45,6 +46,19 @@ def frame_loss(reader: EpisodeReader) -> dict[str, Loss]:
         raise NotMeasuredError(f"The loss of frames was not measured: camera {empty[0]} has none")
     due = max(int(seq[-1]) for seq in counted.values()) - min(int(seq[0]) for seq in counted.values()) + 1
     return {name: Loss(due, due - len(seq)) for name, seq in counted.items()}
+
+
+def first_frame_ms(reader: EpisodeReader) -> float:
+    """From the start of the recording to the capture of the first frame that every camera has.
+
+    Raises:
+        NotMeasuredError: The file does not say when it was started, or a camera has no frame.
+    """
+    started = [event.capture_ns for event in reader.events() if event.kind == "recorder.started"]
+    tracks = [reader.video(camera.name).capture_ns for camera in reader.header.cameras]
+    if not started or any(len(times) == 0 for times in tracks):
+        raise NotMeasuredError("The first frame was not measured: the start or the frames are missing")
+    return (max(int(times[0]) for times in tracks) - started[0]) / NS_PER_MS
 
 
 def _numbered(reader: EpisodeReader, topic: str) -> tuple[IntArray, IntArray]:
@@ -77,7 +91,7 @@ def incidents(reader: EpisodeReader) -> list[str]:
     return [
         f"after {(event.capture_ns - began_ns) / NS_PER_S:.2f} s: {event.text} ({event.kind})"
         for event in reader.events()
-        if event.kind.startswith(_INCIDENTS)
+        if event.kind.startswith(_INCIDENTS) and event.kind not in _ENDINGS
     ]
 
 

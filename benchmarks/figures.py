@@ -104,19 +104,21 @@ class Figures:
         unit: str,
         samples: Sequence[float] | np.ndarray,
         goals: dict[int, float] | None = None,
+        percentiles: tuple[int, ...] = (50, 99, 100),
     ) -> None:
-        """p50, p99 and maximum of one run's samples.
+        """Percentiles of one run's samples.
 
         Args:
             name: What was sampled.
             unit: Its unit.
             samples: At least one, else the figure is listed as missing.
             goals: Largest value wanted, by percentile.
+            percentiles: Which; 100 is the maximum.
         """
         if len(samples) == 0:
             self.missing[name] = "no sample was taken"
             return
-        for percentile in (50, 99, 100):
+        for percentile in percentiles:
             label = "max" if percentile == 100 else f"p{percentile}"
             value = float(np.percentile(samples, percentile))
             self.add(f"{name} {label}", unit, value, at_most=(goals or {}).get(percentile))

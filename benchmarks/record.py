@@ -55,6 +55,7 @@ def _add(figures: Figures, station: BenchStation, take: Take, head: str, cameras
     figures.add(f"{head}stop to durable, caller", "ms", take.stop_ms, at_most=DURABLE_MS)
     with EpisodeReader(take.path) as reader:
         frames = episode.frame_loss(reader)
+        figures.add(f"{head}first frame after the start", "ms", episode.first_frame_ms(reader))
         figures.add(f"{head}frames due of each camera", "", max(loss.due for loss in frames.values()))
         for name, loss in frames.items():
             figures.add(f"{head}frames lost, {name}", "", loss.lost, at_most=0)
@@ -87,9 +88,9 @@ def _add_true_sync(figures: Figures, reader: EpisodeReader, head: str) -> None:
         ("frame and joints", [each.row_ms for each in found]),
     ):
         error = np.abs(np.concatenate(parts))
-        figures.add_spread(f"{head}true sync error, {name}", "ms", error, {99: SYNC_P99_MS})
-        if len(error):
-            figures.add(f"{head}true sync error, {name} p95", "ms", float(np.percentile(error, 95)))
+        figures.add_spread(
+            f"{head}true sync error, {name}", "ms", error, {99: SYNC_P99_MS}, (50, 95, 99, 100)
+        )
     unreadable = sum(each.unreadable for each in found)
     figures.add(f"{head}frames whose barcode cannot be read", "", unreadable, at_most=0)
 

@@ -21,7 +21,8 @@ HEADLINES = {
     "record": (
         r"stop to durable",
         r"frames (due|lost)",
-        r"ticks (due|missing|left out)",
+        r"first frame",
+        r"ticks (due|missing|left out|driven)",
         r"control lateness",
         r"samples used (p50|p99)",
         r"another time than their stamp",

@@ -67,6 +67,11 @@ def test_lost_frames_are_counted_against_those_due(gappy: Path):
         assert found.lost == 60 - stored[name] == 3
 
 
+def test_the_first_frame_is_timed_from_the_start(gappy: Path):
+    with EpisodeReader(gappy) as reader:
+        assert episode_figures.first_frame_ms(reader) == pytest.approx(0.0, abs=1e-6)
+
+
 def test_a_camera_without_frames_has_no_loss_to_report(tmp_path: Path):
     header = synthetic_header(width=64, height=48)
     extra = dataclasses.replace(header.cameras[0], name="blind")
