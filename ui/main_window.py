@@ -9,7 +9,15 @@ from pathlib import Path
 
 from PyQt6.QtCore import QByteArray, QSettings, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent
-from PyQt6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QMainWindow,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from teleop_app.core.errors import TeleopError
 from ui import theme
@@ -24,7 +32,9 @@ from ui.widgets.top_bar import TopBar
 
 log = logging.getLogger(__name__)
 
-MIN_SIZE = QSize(1024, 680)
+MIN_SIZE = QSize(960, 540)
+"""A Full HD screen at 200 %. Pages that need more scroll."""
+
 FIRST_SIZE = QSize(1440, 900)
 _FRAME_PX = 3
 
@@ -84,6 +94,7 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(MIN_SIZE)
         self._pages = list(pages)
         self._widgets: dict[int, QWidget] = {}
+        self._frames: dict[int, QScrollArea] = {}
         self._actions = actions
         self._settings = settings
         self._recording = False
@@ -177,9 +188,15 @@ class MainWindow(QMainWindow):
         if widget is None:
             widget = page.factory()
             self._widgets[index] = widget
-            self._stack.addWidget(widget)
+            frame = QScrollArea()
+            frame.setWidgetResizable(True)
+            frame.setFrameShape(QScrollArea.Shape.NoFrame)
+            frame.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            frame.setWidget(widget)
+            self._frames[index] = frame
+            self._stack.addWidget(frame)
         self._index = index
-        self._stack.setCurrentWidget(widget)
+        self._stack.setCurrentWidget(self._frames[index])
         self.rail.set_current(index)
         self._actions.activate(page.scope)
         widget.setFocus(Qt.FocusReason.OtherFocusReason)

@@ -3,7 +3,7 @@
 import pytest
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QApplication, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from teleop_app.core.errors import StorageError
 from ui import theme
@@ -173,6 +173,24 @@ def test_a_toast_offers_undo_once_and_goes_by_itself(window, qtbot):
     assert window.toasts.texts == []
     window.toasts.show_text("Gone soon", shown_ms=1)
     qtbot.waitUntil(lambda: window.toasts.texts == [])
+
+
+def test_only_the_newest_step_can_be_taken_back_and_what_is_left_keeps_its_size(window):
+    window.toasts.show_text("Saved", lambda: None, "Z")
+    height = window.toasts.height()
+    window.toasts.show_text("Discarded", lambda: None, "Z")
+    assert window.toasts.texts == ["Discarded"]
+    assert window.toasts.height() == height
+
+
+def test_a_page_that_needs_more_room_than_there_is_scrolls(qtbot, window):
+    window.resize(window.minimumSize())
+    page = window.page_widget(window.current_title)
+    page.setMinimumHeight(2000)
+    QApplication.processEvents()
+    assert window.height() == window.minimumHeight()
+    assert page.height() >= 2000
+    assert window.strip.isVisible()
 
 
 def test_no_more_than_three_toasts_at_once(window):

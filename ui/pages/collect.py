@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import mujoco
 import numpy as np
 from PyQt6.QtCore import QEvent, QObject, QSettings, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QHideEvent, QKeyEvent, QKeySequence, QShowEvent
+from PyQt6.QtGui import QHideEvent, QKeyEvent, QKeySequence, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
@@ -54,6 +54,8 @@ _BADGE_FPS_SHARE = 0.9
 _BADGE_LOSS = 0.01
 _STILL_DELAY_MS = 700
 _CARD_PX = theme.grid(27)
+_COMPACT_CARD_PX = theme.grid(20)
+_COMPACT_BELOW_PX = 600
 SCENE_TILE = "3-D view"
 _TEXT_INPUTS = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox, QComboBox)
 
@@ -106,6 +108,7 @@ class CollectPage(QWidget):
         self._held_keys = actions.held_keys()
         self._autosave_stopped = False
         self._have_still = False
+        self._compact = False
         self._strain = Strain()
         self._sites = dict(scene.tcp_sites) if scene is not None else {}
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -384,13 +387,28 @@ class CollectPage(QWidget):
             self.stack.setCurrentWidget(self.record)
         else:
             self.stack.setCurrentWidget(self.start)
-        height = _CARD_PX
+        self._fit_card()
+        for tile in self.mosaic.tiles:
+            tile.set_driver(view.driver)
+
+    def _fit_card(self) -> None:
+        """Gives the card its usual height, the verdict what it needs; its lower edge stays."""
+        height = _COMPACT_CARD_PX if self._compact else _CARD_PX
         if self.stack.currentWidget() is self.verdict:
             height = max(height, self.verdict.wanted_height(self.stack.width()))
         if height != self.stack.height():
             self.stack.setFixedHeight(height)
-        for tile in self.mosaic.tiles:
-            tile.set_driver(view.driver)
+
+    def resizeEvent(self, a0: QResizeEvent | None) -> None:
+        """Leaves out what can be spared on a low screen."""
+        super().resizeEvent(a0)
+        compact = self.height() < _COMPACT_BELOW_PX
+        if compact != self._compact:
+            self._compact = compact
+            self.chip.set_compact(compact)
+            self.instruction.set_compact(compact)
+            self.arms.hint.setVisible(not compact)
+            self._fit_card()
 
     def _record_note(self, view: CollectView) -> str:
         key = self._actions.key_label

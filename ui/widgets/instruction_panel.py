@@ -83,6 +83,10 @@ class InstructionPanel(QFrame):
         box.addWidget(self.bar)
         box.addWidget(self.picture, 1)
 
+    def set_compact(self, compact: bool) -> None:
+        """Leaves the picture out on a low screen: the cameras show the scene anyway."""
+        self.picture.setVisible(not compact)
+
     def set_instruction(self, text: str) -> None:
         """Shows what to do."""
         shown = text or "No instruction yet"

@@ -25,7 +25,7 @@ class Mosaic(QWidget):
         super().__init__(parent)
         self._tiles: list[Tile] = []
         self._large: Tile | None = None
-        self.setMinimumSize(theme.grid(50), theme.grid(36))
+        self.setMinimumSize(theme.grid(40), theme.grid(28))
 
     @property
     def tiles(self) -> tuple[Tile, ...]:

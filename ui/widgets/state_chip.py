@@ -37,8 +37,12 @@ class StateChip(QFrame):
         box.setSpacing(theme.grid(0.5))
         box.addLayout(row)
         box.addWidget(self._line, 1)
-        self.setFixedHeight(theme.grid(13))
+        self.set_compact(False)
         self.retheme()
+
+    def set_compact(self, compact: bool) -> None:
+        """Takes a line less on a low screen."""
+        self.setFixedHeight(theme.grid(10 if compact else 13))
 
     @property
     def chip(self) -> Chip:

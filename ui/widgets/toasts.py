@@ -98,10 +98,10 @@ class Toasts(QWidget):
 
     def _remove(self, toast: Toast) -> None:
         if toast in self._toasts:
-            self._forget(toast)
             self._box.removeWidget(toast)
             toast.hide()
             toast.deleteLater()
+            self._forget(toast)  # what is left is placed without it
 
     def _forget(self, toast: Toast) -> None:
         if toast in self._toasts:
