@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from sessions.repository import open_catalog
+from sessions.rows import Author
 from teleop_app.core.errors import StationError, TeleopError, error_of_exit_code
 from teleop_app.core.paths import DataDir
 from teleop_app.core.types import ProcessState
@@ -42,6 +44,11 @@ class StationProcess:
         """Whether the supervisor runs."""
         return self._process.poll() is None
 
+    @property
+    def returncode(self) -> int | None:
+        """Exit code of the supervisor, None while it runs."""
+        return self._process.poll()
+
     def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> StationClient:
         """Block until every essential process runs; a client of the station.
 
@@ -50,6 +57,14 @@ class StationProcess:
             StationError: It has a process that cannot start, or is not ready in time.
         """
         client = StationClient(self._data)
+        try:
+            self._wait_until_ready(client, timeout_s)
+        except TeleopError:
+            client.close()
+            raise
+        return client
+
+    def _wait_until_ready(self, client: StationClient, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
         fault_since: float | None = None
         while time.monotonic() < deadline:
@@ -62,7 +77,7 @@ class StationProcess:
             card = client.card()
             if card is not None and card.pid == self._process.pid:
                 if card.ready:
-                    return client
+                    return
                 fault = _standing_fault(client)
                 fault_since = (fault_since or time.monotonic()) if fault else None
                 if fault and fault_since is not None and time.monotonic() - fault_since > 3.0:
@@ -95,6 +110,7 @@ def running_station(data: DataDir, station_file: Path | None = None) -> Iterator
     """A client of the station on `data`: the one that runs there, else one started for the block.
 
     Raises:
+        CatalogError: The store's catalog cannot be used: a station would only fail to start its recorder.
         StationError: None can be started.
     """
     if StationCard.read(data.run_dir()) is not None:
@@ -104,6 +120,7 @@ def running_station(data: DataDir, station_file: Path | None = None) -> Iterator
         finally:
             client.close()
         return
+    open_catalog(data.root, Author.process("start")).close()
     with StationProcess(data, station_file) as station:
         client = station.wait_ready()
         try:
