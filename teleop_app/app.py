@@ -20,6 +20,7 @@ from teleop_app.core.errors import ConfigError, DeviceError, EpisodeError, Teleo
 from teleop_app.core.paths import DataDir, make_private, shared_memory_dir
 from teleop_app.station.process import (
     ProcessContext,
+    ask_for_share,
     leave_last_words,
     log_to_file,
     stop_on_signals,
@@ -41,6 +42,9 @@ _CONSEQUENCES = {
     "operator": "The scripted operator stops; everything else goes on.",
     "gamepad": "The gamepad does nothing; everything else goes on.",
 }
+
+# A real arm and a real camera do not stall because a browser starts on the host; these stand in for them.
+_NICENESS = {"simulation": -10, "cameras": -5, "recorder": -5}
 
 
 class Runnable(Protocol):
@@ -324,6 +328,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         context = _context(options.process, config, data)
         stop_on_signals(context)
         log_to_file(data, options.process)
+        ask_for_share(_NICENESS.get(options.process, 0))
         _BUILDERS[options.process](context).run()
     except TeleopError as error:
         if options.process != "station":  # whoever started the station shows its last words

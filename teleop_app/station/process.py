@@ -125,6 +125,13 @@ def log_to_file(data: DataDir, process: str) -> None:
     root.handlers[:] = [file, console]
 
 
+def ask_for_share(niceness: int) -> None:
+    """Ask for a larger share of busy processors, in normal scheduling; without the right, go on."""
+    if hasattr(os, "nice"):
+        with contextlib.suppress(OSError):
+            os.nice(niceness)
+
+
 def leave_last_words(run_dir: Path, process: str, sentence: str) -> None:
     """Keep the sentence a process ends with, for its supervisor to show."""
     with contextlib.suppress(OSError):
