@@ -5,7 +5,7 @@ import pytest
 from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtGui import QImage, QKeyEvent
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QApplication
+from PyQt6.QtWidgets import QApplication, QMainWindow
 
 from teleop_app.core.config import StationConfig
 from teleop_app.core.types import (
@@ -300,3 +300,19 @@ def test_nothing_in_the_column_moves_between_states(page):
         page.refresh()
         QApplication.processEvents()
         assert places() == before
+
+
+@pytest.mark.parametrize(("height", "compact"), [(540, True), (800, False)])
+def test_on_a_low_screen_the_record_button_is_seen_without_scrolling(page, qtbot, height, compact):
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    window.setCentralWidget(page)
+    window.resize(960, height)
+    window.show()
+    page.model.on_recorder(recorder())
+    page.refresh()
+    QApplication.processEvents()
+    assert page.instruction.picture.isVisible() is not compact
+    assert page.record.button.isVisible()
+    assert page.minimumSizeHint().height() <= height - 78
+    window.takeCentralWidget()

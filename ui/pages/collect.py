@@ -55,7 +55,8 @@ _BADGE_LOSS = 0.01
 _STILL_DELAY_MS = 700
 _CARD_PX = theme.grid(27)
 _COMPACT_CARD_PX = theme.grid(20)
-_COMPACT_BELOW_PX = 600
+_COMPACT_BELOW_PX = 720
+"""Height of the window; the page itself may be higher than what is seen of it, and scroll."""
 SCENE_TILE = "3-D view"
 _TEXT_INPUTS = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox, QComboBox)
 
@@ -402,7 +403,11 @@ class CollectPage(QWidget):
     def resizeEvent(self, a0: QResizeEvent | None) -> None:
         """Leaves out what can be spared on a low screen."""
         super().resizeEvent(a0)
-        compact = self.height() < _COMPACT_BELOW_PX
+        self._fit_window()
+
+    def _fit_window(self) -> None:
+        window = self.window()
+        compact = window is not None and window is not self and window.height() < _COMPACT_BELOW_PX
         if compact != self._compact:
             self._compact = compact
             self.chip.set_compact(compact)
@@ -453,6 +458,7 @@ class CollectPage(QWidget):
             app.installEventFilter(self)
         for timer in (self._refresh_timer, self._strip_timer, self._sample_timer):
             timer.start()
+        self._fit_window()
         self.refresh()
 
     def hideEvent(self, a0: QHideEvent | None) -> None:
