@@ -53,7 +53,8 @@ class StatusStrip(QFrame):
             label = QLabel()
             label.setFont(theme.font(FontSize.LABEL, tabular=True))
             label.setFixedHeight(theme.grid(2.5))
-            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            # Where there is no room the end is cut, never the name.
+            label.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
             self._labels[name] = label
             # The link sits at the right end, away from the numbers.
             self._box.insertWidget(position + (1 if position == last else 0), label)
