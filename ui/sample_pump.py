@@ -102,7 +102,7 @@ class SamplePump:
         if standing is None:
             return None
         if now_ns - self._offered_ns > ALIVE_NS:
-            log.warning("The window was busy for more than %d ms; its input ends.", ALIVE_NS // NS_PER_MS)
+            log.info("The window was busy for more than %d ms; its input ends.", ALIVE_NS // NS_PER_MS)
             self._standing = None
             return None
         wait_ns = self._sent_ns + PERIOD_NS - now_ns

@@ -278,9 +278,9 @@ def test_all_remarks_are_seen_and_scroll_only_beyond_six_lines(page):
 
     for count in range(1, 7):
         assert review(count)
-        assert page.verdict.scroll.verticalScrollBar().maximum() == 0, count
+        assert page.verdict.area.verticalScrollBar().maximum() == 0, count
     assert review(12)
-    assert page.verdict.scroll.verticalScrollBar().maximum() > 0
+    assert page.verdict.area.verticalScrollBar().maximum() > 0
     assert page.verdict.save.isVisible()
 
 
