@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import sys
@@ -260,6 +261,8 @@ def run_window(parts: WindowParts) -> int:
     signal.signal(signal.SIGINT, lambda *_: qt.quit())
     signal.signal(signal.SIGTERM, lambda *_: qt.quit())
     application.start()
+    gc.collect()
+    gc.freeze()  # what the imports left is never garbage; collecting past it stalls the GUI thread
     try:
         return qt.exec()
     finally:
