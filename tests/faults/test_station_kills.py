@@ -188,5 +188,5 @@ def test_a_killed_supervisor_takes_its_processes_along_and_a_new_station_recover
     again.records_normally()
     assert faults.store_problems(station.data) == []
     again.stop()
-    verified = faults.teleop("verify", "--full", data=station.data.root)
+    verified = faults.teleop_here("verify", "--full", data=station.data.root)
     assert verified.returncode == 0, verified.stdout
