@@ -21,7 +21,7 @@ from recorders.verify import verify_file
 from sessions import Author, EpisodeRow, open_catalog
 from teleop_app.cli import main
 from teleop_app.core.config import CameraSection, StationConfig, station_text
-from teleop_app.core.errors import TeleopError
+from teleop_app.core.errors import StationError, TeleopError
 from teleop_app.core.paths import DataDir
 from teleop_app.core.types import ControlTick, Event, ProcessState, RecorderStatus, StationStatus
 from teleop_app.station.launch import StationProcess
@@ -145,9 +145,20 @@ class WatchedStation:
     def open_session(self) -> None:
         self.call("recorder", "open_session", operator="Ann", task="pick-place")
 
+    def _prepare(self, seed: int, attempts: int = 4) -> None:
+        """Home and a scene; once more when a busy machine starved the physics on the way home."""
+        for left in reversed(range(attempts)):
+            try:
+                self.call("recorder", "prepare", seed=seed)
+                return
+            except StationError as error:
+                if left == 0 or "did not get home" not in error.sentence:
+                    raise
+                self.watch(0.5)
+
     def start_recording(self, seed: int = 1, *, driven: bool = True) -> str:
         """Home, a scene, the scripted operator at work in an episode; its UUID."""
-        self.call("recorder", "prepare", seed=seed)
+        self._prepare(seed)
         if driven:
             self.call("operator", "go")
         episode = str(self.call("recorder", "record")["episode"])

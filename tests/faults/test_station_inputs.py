@@ -136,7 +136,7 @@ HOSTILE_ARMS = {
     "empty twist": {"left": ArmInput(True, twist=np.zeros(0))},
     "long joints": {"left": ArmInput(True, joints=np.zeros(100))},
     "NaN joints": {"right": ArmInput(True, joints=np.full(6, np.nan))},
-    "no number": {"left": ArmInput(True, twist=np.float64(3).reshape(()))},
+    "no number": {"left": ArmInput(True, twist=np.array(3.0))},
     "NaN gripper": {"left": ArmInput(True, twist=np.zeros(6), gripper=float("nan"))},
     "infinite gripper": {"left": ArmInput(True, pose=POSE, gripper=float("inf"))},
     "unknown arms": {
