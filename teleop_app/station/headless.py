@@ -14,6 +14,7 @@ from teleop_app.station.client import StationClient
 SETTLE_S = 0.5
 """Recorded after the task succeeded, so that the episode shows the end."""
 PREPARE_TIMEOUT_S = 40.0
+PREPARE_ATTEMPTS = 3
 FIRST_FRAME_TIMEOUT_S = 15.0
 
 
@@ -90,7 +91,7 @@ def collect(client: StationClient, plan: CollectionPlan) -> Iterator[Progress]:
             if saved >= plan.episodes:
                 return
             seed = plan.seed + index
-            client.call("recorder", "prepare", seed=seed, timeout_s=PREPARE_TIMEOUT_S)
+            _prepare(client, seed)
             client.call("operator", "go")
             for _ in feed.drain():
                 pass
@@ -155,6 +156,22 @@ def _check_task(client: StationClient, task: str) -> None:
         raise ConfigError(
             f"The simulated cell has no task {task!r}", next_step=f"Choose one of: {', '.join(known)}"
         )
+
+
+def _prepare(client: StationClient, seed: int) -> None:
+    """Send the arms home and set up a scene; again when a passing fault stopped the arms on their way.
+
+    Never again after an e-stop: its reset alone must not move anything.
+    """
+    for attempts_left in reversed(range(PREPARE_ATTEMPTS)):
+        try:
+            client.call("recorder", "prepare", seed=seed, timeout_s=PREPARE_TIMEOUT_S)
+        except StationError:
+            if attempts_left == 0 or client.call("control", "status")["estopped"]:
+                raise
+            time.sleep(1.0)
+        else:
+            return
 
 
 def _record(client: StationClient) -> str:
