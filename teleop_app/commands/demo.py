@@ -27,7 +27,10 @@ def headless_demo(data: DataDir, station_file: Path | None) -> int:
     export_to(data, dataset)
     typer.echo(f"Episodes: {data.episodes}")
     typer.echo(f"LeRobot dataset: {dataset}")
-    typer.echo("Next: `./run episodes list`, `./run verify`, or `./run` with a display for the window.")
+    where = "" if data == DataDir.choose() else f" --data-dir {data.root}"
+    typer.echo(
+        f"Next: `./run{where} episodes list`, `./run{where} verify`, or `./run{where}` with a display."
+    )
     return 0
 
 

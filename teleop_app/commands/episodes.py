@@ -11,7 +11,14 @@ import typer
 from sessions.repository import Catalog, open_catalog
 from sessions.rows import Author, EpisodeFilter, EpisodeRow
 from sessions.states import EpisodeState, Outcome
-from teleop_app.commands.options import DataDirOption, JsonOption, chosen_data_dir, megabytes, print_json
+from teleop_app.commands.options import (
+    DataDirOption,
+    JsonOption,
+    chosen_data_dir,
+    counted,
+    megabytes,
+    print_json,
+)
 from teleop_app.core.errors import CatalogError
 
 app = typer.Typer(help="List, show and judge episodes.", no_args_is_help=True)
@@ -43,7 +50,7 @@ def list_episodes(
         return
     for row in rows:
         typer.echo(_line(row))
-    typer.echo(f"{len(rows)} episode{'' if len(rows) == 1 else 's'}")
+    typer.echo(counted(len(rows), "episode"))
 
 
 @app.command()

@@ -17,10 +17,18 @@ from sessions.repository import open_catalog
 from sessions.rows import Author
 from sessions.states import EpisodeState, Outcome
 from teleop_app.commands.episodes import OutcomesOption, StatesOption, TaskOption, find_episodes, resolve
-from teleop_app.commands.options import DataDirOption, JsonOption, chosen_data_dir, megabytes, print_json
+from teleop_app.commands.options import (
+    DataDirOption,
+    JsonOption,
+    chosen_data_dir,
+    counted,
+    megabytes,
+    print_json,
+)
 from teleop_app.core.errors import ExportError
 from teleop_app.core.paths import DataDir
 
+_NOTES_SHOWN = 3
 app = typer.Typer(help="Write datasets.", no_args_is_help=True)
 
 
@@ -62,14 +70,16 @@ def export_to(data: DataDir, out: Path) -> None:
 
 
 def _tell(report: ExportReport) -> None:
-    typer.echo(
-        f"{len(report.episodes)} episodes, {report.rows} frames, {megabytes(report.bytes_written)} "
-        f"at {report.speed:.0f} times real time: {report.path}"
+    what = (
+        f"{counted(len(report.episodes), 'episode')}, {report.rows} frames, {megabytes(report.bytes_written)}"
     )
+    typer.echo(f"{what} at {report.speed:.0f} times real time: {report.path}")
     for feature, reason in report.left_out.items():
         typer.echo(f"left out: {feature}: {reason}")
-    for note in report.notes:
+    for note in report.notes[:_NOTES_SHOWN]:
         typer.echo(f"note: {note}")
+    if len(report.notes) > _NOTES_SHOWN:
+        typer.echo(f"note: {len(report.notes) - _NOTES_SHOWN} more like these; --json lists them all")
 
 
 def _select(

@@ -42,3 +42,8 @@ def print_json(value: Any) -> None:
 def megabytes(size_bytes: float) -> str:
     """A size for people."""
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes < 1e9 else f"{size_bytes / 1e9:.2f} GB"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -53,6 +53,7 @@ def _line(progress: Progress) -> str:
     if progress.event == "started":
         return f"{head}  {progress.task}, scene {progress.seed}"
     if progress.event == "fault":
-        return f"{head}  {progress.text}"
-    durable = f"durable {progress.stop_to_durable_ms:.0f} ms after stop"
-    return f"{head}  {progress.outcome}, {progress.duration_s:.1f} s, {durable}  {progress.text}".rstrip()
+        return f"{head}  {progress.text or ''}"
+    durable = f"durable {progress.stop_to_durable_ms or 0.0:.0f} ms after stop"
+    length = f"{progress.duration_s or 0.0:.1f} s"
+    return f"{head}  {progress.outcome}, {length}, {durable}  {progress.text or ''}".rstrip()

@@ -12,7 +12,7 @@ from recorders.verify import FileReport, verify_files
 from sessions.repository import Catalog, open_catalog
 from sessions.rows import Author
 from teleop_app.commands.episodes import find_episodes, resolve
-from teleop_app.commands.options import DataDirOption, JsonOption, chosen_data_dir, print_json
+from teleop_app.commands.options import DataDirOption, JsonOption, chosen_data_dir, counted, print_json
 from teleop_app.core.paths import DataDir
 from teleop_app.station.store_recovery import recover_store
 from teleop_app.station.supervise import StationLock
@@ -38,7 +38,7 @@ def verify(
         print_json({"problem": problem}) if as_json else typer.echo(f"WRONG  {problem}")
     wrong = sum(not report.ok for report in reports) + len(problems)
     if not as_json:
-        typer.echo(f"{len(reports)} files checked, {wrong or 'nothing'} wrong")
+        typer.echo(f"{counted(len(reports), 'file')} checked, {wrong or 'nothing'} wrong")
     raise typer.Exit(1 if wrong else 0)
 
 

@@ -47,7 +47,7 @@ class Progress:
 
     Attributes:
         event: `started`, `saved`, `discarded` or `fault`.
-        episode: UUID, empty when no episode is concerned.
+        episode: UUID.
         task: Task name.
         seed: Scene seed.
         index: Attempt number, from 0.
@@ -59,19 +59,19 @@ class Progress:
     """
 
     event: str
-    episode: str = ""
-    task: str = ""
-    seed: int = -1
-    index: int = -1
-    outcome: str = ""
-    duration_s: float = 0.0
-    stop_to_durable_ms: float = 0.0
-    path: str = ""
-    text: str = ""
+    episode: str
+    task: str
+    seed: int
+    index: int
+    outcome: str | None = None
+    duration_s: float | None = None
+    stop_to_durable_ms: float | None = None
+    path: str | None = None
+    text: str | None = None
 
     def as_dict(self) -> dict[str, object]:
-        """Fields that say something, for JSON."""
-        return {key: value for key, value in asdict(self).items() if value not in ("", -1, 0.0)}
+        """The fields that this event has, for JSON."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 def collect(client: StationClient, plan: CollectionPlan) -> Iterator[Progress]:
@@ -113,7 +113,7 @@ def collect(client: StationClient, plan: CollectionPlan) -> Iterator[Progress]:
                 float(done.get("duration_s", 0.0)),
                 float(done.get("stop_to_durable_ms", 0.0)),
                 str(done.get("path", "")),
-                text,
+                text or None,
             )
         if saved < plan.episodes:
             raise StationError(
