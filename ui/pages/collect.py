@@ -400,6 +400,11 @@ class CollectPage(QWidget):
         if height != self.stack.height():
             self.stack.setFixedHeight(height)
 
+    def heightForWidth(self, a0: int) -> int:
+        """Returns the least height: the scroll area asks before it scrolls, and the picture gives way first."""
+        layout = self.layout()
+        return layout.minimumHeightForWidth(a0) if layout is not None else -1
+
     def resizeEvent(self, a0: QResizeEvent | None) -> None:
         """Leaves out what can be spared on a low screen."""
         super().resizeEvent(a0)
