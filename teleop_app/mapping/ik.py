@@ -18,7 +18,7 @@ from teleop_app.core.geometry import Array
 
 _POSITION_COST = 1.0
 _ORIENTATION_COST = 0.07
-_POSTURE_COST = 3e-3
+_POSTURE_COST = 1e-3
 _DAMPING_COST = 1e-2
 _LM_DAMPING = 1e-3
 _SOLVER = "daqp"

@@ -12,6 +12,7 @@ from teleop_app.core.bus import CommandClient, Endpoints
 from teleop_app.core.errors import StationError
 from teleop_app.core.types import Event
 
+RELEASE_TIMEOUT_S = 1.5
 HOME_TIMEOUT_S = 20.0
 """The arms need about 3 s from the far corner of the workspace."""
 
@@ -107,7 +108,7 @@ class ScenePreparation:
         future.add_done_callback(done)
 
     def _prepare(self, task: str, seed: int | None) -> Scene:
-        self._control.call("home", timeout_s=3.0)
+        self._send_home()
         waited_s = 0.0
         while not self._homed.wait(0.1):
             waited_s += 0.1
@@ -127,6 +128,18 @@ class ScenePreparation:
             instruction=str(answer["instruction"]),
             paraphrases=tuple(str(text) for text in answer["paraphrases"]),
         )
+
+    def _send_home(self) -> None:
+        """Ask for the way home; a driver that was told to let go gets a moment to do so."""
+        waited_s = 0.0
+        while True:
+            try:
+                self._control.call("home", timeout_s=3.0)
+                return
+            except StationError:
+                if self._ending.wait(0.1) or waited_s >= RELEASE_TIMEOUT_S:
+                    raise
+                waited_s += 0.1
 
     def close(self) -> None:
         """Stop waiting and release the sockets."""

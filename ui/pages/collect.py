@@ -401,7 +401,7 @@ class CollectPage(QWidget):
             self.stack.setFixedHeight(height)
 
     def heightForWidth(self, a0: int) -> int:
-        """Returns the least height: the scroll area asks before it scrolls, and the picture gives way first."""
+        """Returns the least height: the scroll area asks before it scrolls; the picture gives way first."""
         layout = self.layout()
         return layout.minimumHeightForWidth(a0) if layout is not None else -1
 
