@@ -29,6 +29,10 @@ _SETUP_PERIOD_NS: Final = NS_PER_S
 _SILENT_NS: Final = NS_PER_S // 2
 
 
+LATE_S = 0.25
+"""How late an instant may still be taken; the simulation keeps half a second of states."""
+
+
 @dataclass(slots=True)
 class _Group:
     """The cameras of one frame rate, which take their frames together."""
@@ -99,7 +103,7 @@ class CamerasProcess:
             camera.fresh_ns = now_ns
         for fps in sorted({camera.size.fps for camera in self._cameras.values()}, reverse=True):
             members = [camera for camera in self._cameras.values() if camera.size.fps == fps]
-            self._groups.append(_Group(FrameGrid(fps, now_ns), members))
+            self._groups.append(_Group(FrameGrid(fps, now_ns, slack=LATE_S * fps), members))
 
     def close(self) -> None:
         """Finish what is being encoded and release everything. May be called twice."""

@@ -33,8 +33,8 @@ COMMAND_EXPIRES_NS: Final = NS_PER_S // 2
 
 SLOW_FACTOR: Final = 0.95
 
-WORLD_SLOTS: Final = 128
-"""A quarter of a second of states: cameras that are late still find the one they were due to show."""
+WORLD_SLOTS: Final = 256
+"""Half a second of states: cameras that are late still find the one they were due to show."""
 
 _STEP_NS: Final = round(TIMESTEP_S * NS_PER_S)
 _WORLD_EVERY: Final = 5

@@ -187,12 +187,12 @@ def test_packets_decode_to_what_was_grabbed_and_the_ring_has_the_same(make: Make
 def test_lost_frames_are_the_gaps_and_are_counted(make: MakeBench) -> None:
     bench = make()
     bench.open()
-    bench.source.delays_s = {10: 0.030, 20: 0.120, 30: 0.005}
+    bench.source.delays_s = {10: 0.120, 20: 0.240, 30: 0.005}  # the first fits into LATE_S
     bench.turns(3.0)
     for name in NAMES:
         seqs = bench.seqs(name)
         gaps = seqs[-1] - seqs[0] + 1 - len(seqs)
-        assert gaps == 6
+        assert gaps == 13
         status = bench.process.status()["cameras"]
         assert {camera["lost"] for camera in status if camera["name"] == name} == {gaps}
         late = [b - a for a, b in itertools.pairwise(seqs)]
