@@ -12,8 +12,9 @@ from dataclasses import dataclass
 _SPS, _SLICE, _IDR_SLICE = 7, 1, 5
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 _HEADER_BYTES = 64
-MAX_GAP = 8
-"""More missing frames than this count as a break: picture numbers repeat after each keyframe."""
+MAX_GAP = 3
+"""More missing frames than this count as a break: picture numbers start anew with each keyframe, so after
+a restarted encoder they could fit by chance. Cameras send a keyframe after a gap of that length."""
 
 
 class _Bits:

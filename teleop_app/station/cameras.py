@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from devices.cameras.source import FrameSource
+from recorders.picture_chain import MAX_GAP
 from teleop_app.core.bus import CommandServer, Publisher
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import ConfigError, DeviceError
@@ -189,10 +190,13 @@ class CamerasProcess:
         fresh = {key: source.latch(due_ns) for key, source in sources.items()}
         for camera in group.cameras:
             camera.lost += skipped
+            if skipped > MAX_GAP:
+                camera.lane.force_keyframe = True
             if fresh[id(camera.source)]:
                 self._take_frame(camera, seq)
             else:
                 camera.lost += 1
+                camera.lane.force_keyframe = True  # it may stand still for long
 
     def _take_frame(self, camera: StationCamera, seq: int) -> None:
         if self._publisher is None:
