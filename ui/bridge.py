@@ -23,7 +23,7 @@ from PyQt6.QtCore import QObject, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QImage
 
 from teleop_app.core.errors import TeleopError
-from teleop_app.core.ring import RingRecord
+from teleop_app.core.ring import RingRecord, camera_ring
 from teleop_app.core.types import (
     CameraSetup,
     ControlTick,
@@ -38,6 +38,7 @@ from teleop_app.core.types import (
     WorldState,
 )
 from ui.sample_pump import SamplePump
+from ui.viewmodels.background import deliver
 
 log = logging.getLogger(__name__)
 
@@ -348,7 +349,7 @@ class StationBridge(QObject):
             self._read_s[camera] = now_s
             ring = self._rings.get(camera)
             if ring is None:
-                ring = self._rings[camera] = self._port.open_ring(f"camera.{camera}")
+                ring = self._rings[camera] = self._port.open_ring(camera_ring(camera))
             record = ring.next_new()
             if record is None or len(record.payload) != notice.width * notice.height * 3:
                 continue
@@ -401,17 +402,5 @@ class StationBridge(QObject):
 
     def _deliver(self, outcome: tuple[Future[Any], Any, Any]) -> None:
         future, done, failed = outcome
-        if future.cancelled():
-            return
-        error = future.exception()
-        if error is None:
-            if done is not None:
-                done(future.result())
-        elif isinstance(error, TeleopError):
-            if failed is not None:
-                failed(error)
-            else:
-                self.failed.emit(error)
-        else:
-            log.error("a command failed unexpectedly", exc_info=error)
-            raise error
+        if not future.cancelled():
+            deliver(future, done, failed or self.failed.emit)

@@ -6,10 +6,8 @@ silent: `SoundPlayer.problem` says so once, for the Setup page, and nothing else
 
 from __future__ import annotations
 
-import io
 import logging
 import math
-import wave
 from enum import StrEnum
 
 import numpy as np
@@ -52,17 +50,6 @@ def samples(cue: Cue, volume: float = 0.35) -> np.ndarray:
         fade = np.clip(np.minimum(t, duration_s - t) / _FADE_S, 0.0, 1.0)
         notes.append(tone * fade / 1.25)
     return (np.concatenate(notes) * volume * 32767).astype("<i2")
-
-
-def wav(cue: Cue) -> bytes:
-    """Returns a cue as the bytes of a WAV file."""
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE_HZ)
-        file.writeframes(samples(cue).tobytes())
-    return buffer.getvalue()
 
 
 def _to_log(_kind: QtMsgType, _context: object, message: str | None) -> None:

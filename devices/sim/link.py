@@ -21,11 +21,6 @@ COMMAND_RING = "sim.command"
 WORLD_RING = "sim.world"
 
 
-def camera_ring(camera: str) -> str:
-    """Ring of a camera's raw RGB frames, uint8 (height, width, 3)."""
-    return f"camera.{camera}"
-
-
 @dataclass(frozen=True, slots=True)
 class PhysicsState:
     """The arms as physics has them.

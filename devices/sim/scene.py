@@ -138,11 +138,6 @@ class Scene:
 
     # Asking.
 
-    @property
-    def in_use(self) -> frozenset[str]:
-        """Names of the objects of the present task."""
-        return frozenset(self._in_use)
-
     def object_pose(self, name: str) -> Array:
         """World pose of an object, shape (7,)."""
         at = self._qpos_at[name]

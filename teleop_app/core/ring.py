@@ -29,6 +29,11 @@ _RETIRED_AT = 24
 _CRC_LIMIT = 16384
 
 
+def camera_ring(camera: str) -> str:
+    """Ring of a camera's raw RGB frames, uint8 (height, width, 3)."""
+    return f"camera.{camera}"
+
+
 @dataclass(frozen=True, slots=True)
 class RingRecord:
     """One record read from a ring.

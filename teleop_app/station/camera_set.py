@@ -16,7 +16,7 @@ from recorders.video import H264Encoder
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.config import CameraSection
 from teleop_app.core.errors import ConfigError
-from teleop_app.core.ring import RingWriter
+from teleop_app.core.ring import RingWriter, camera_ring
 from teleop_app.core.types import CameraSetup
 from teleop_app.station.encoder_lane import Encoded, EncoderLane
 from teleop_app.station.process import ProcessContext
@@ -126,7 +126,7 @@ def _open_camera(
             size.width, size.height, size.fps, recording.preset, recording.crf, recording.keyframe_frames
         )
 
-    path = context.rings / f"camera.{name}"
+    path = context.rings / camera_ring(name)
     lane = EncoderLane(name, size, make, executor, results, context.clock)
     parent, parent_T_camera = source.mount(name)
     setup = CameraSetup(

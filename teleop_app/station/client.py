@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from teleop_app.core.bus import CommandClient, Endpoints, Publisher, Subscriber
-from teleop_app.core.errors import StationError, TeleopError
+from teleop_app.core.errors import StationError
 from teleop_app.core.paths import DataDir, shared_memory_dir
 from teleop_app.core.ring import RingReader
 from teleop_app.core.types import InputSample
@@ -155,15 +155,6 @@ def wait_for(
     raise StationError(
         f"Waited {timeout_s:g} s in vain for {what}", next_step="See `teleop doctor` and the logs"
     )
-
-
-def try_call(client: StationClient, process: str, command: str, /, **args: Any) -> TeleopError | None:
-    """Call a command whose failure is to be shown, not raised; returns the error."""
-    try:
-        client.call(process, command, **args)
-    except TeleopError as error:
-        return error
-    return None
 
 
 def _alive(pid: int) -> bool:

@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 
 from devices.cameras.source import CameraFormat, Image
-from devices.sim.link import camera_ring
 from recorders.video import H264Decoder
 from teleop_app.core.bus import Endpoints, Publisher
 from teleop_app.core.clock import NS_PER_MS, NS_PER_S, FakeClock
 from teleop_app.core.config import CameraSection, StationConfig
 from teleop_app.core.errors import ConfigError, DeviceError
 from teleop_app.core.paths import DataDir
-from teleop_app.core.ring import RingReader
+from teleop_app.core.ring import RingReader, camera_ring
 from teleop_app.core.types import Array, CameraSetup, FrameNotice, ProcessState, ProcessStatus, VideoPacket
 from teleop_app.station import encoder_lane
 from teleop_app.station.cameras import CamerasProcess

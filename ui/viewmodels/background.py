@@ -14,6 +14,27 @@ from teleop_app.core.errors import TeleopError
 log = logging.getLogger(__name__)
 
 
+def deliver(
+    future: Future[Any], done: Callable[[Any], object] | None, failed: Callable[[TeleopError], object]
+) -> None:
+    """Hands the outcome of finished work to whoever waits for it; a bug is logged and raised.
+
+    Args:
+        future: Finished and not cancelled.
+        done: Called with the result.
+        failed: Called with an environment fault.
+    """
+    error = future.exception()
+    if error is None:
+        if done is not None:
+            done(future.result())
+    elif isinstance(error, TeleopError):
+        failed(error)
+    else:
+        log.error("work in the background failed unexpectedly", exc_info=error)
+        raise error
+
+
 class Background(QObject):
     """One worker thread with a queue. Made, used and closed on the GUI thread.
 
@@ -71,18 +92,7 @@ class Background(QObject):
         self._waiting -= 1
         if not self._open or future.cancelled():
             return
-        error = future.exception()
-        if error is None:
-            if done is not None:
-                done(future.result())
-        elif isinstance(error, TeleopError):
-            if failed is not None:
-                failed(error)
-            else:
-                self.failed.emit(error)
-        else:
-            log.error("work in the background failed unexpectedly", exc_info=error)
-            raise error
+        deliver(future, done, failed or self.failed.emit)
 
     def close(self) -> None:
         """Drops what waits and lets what runs finish unheard. Idempotent."""
