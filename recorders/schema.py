@@ -42,6 +42,31 @@ def topic_force(sensor: str) -> str:
     return f"/force/{sensor}"
 
 
+def topic_stamps(camera: str) -> str:
+    """Topic of the times of a camera's frames (teleop.FrameStamp): device, available, exposure."""
+    return f"/camera/{camera}/stamps"
+
+
+def topic_depth(camera: str) -> str:
+    """Topic of a camera's depth images, lossless."""
+    return f"/camera/{camera}/depth"
+
+
+def topic_audio(source: str) -> str:
+    """Topic of a microphone (foxglove.RawAudio, pcm-s16)."""
+    return f"/audio/{source}"
+
+
+def topic_stream(stream: str) -> str:
+    """Topic of a numeric stream (teleop.Samples)."""
+    return f"/stream/{stream}"
+
+
+def topic_clock(stream: str) -> str:
+    """Topic of the fits of a device's clock (teleop.ClockFit)."""
+    return f"/clock/{stream}"
+
+
 METADATA_HEADER = "teleop.header"
 """Metadata record at the start of the file: an `EpisodeHeader`."""
 METADATA_FOOTER = "teleop.footer"
@@ -56,6 +81,12 @@ TOPIC_INSTRUCTION = "/language/instruction"
 """teleop.Instruction: what the operator was asked to do, with paraphrases."""
 TOPIC_WORLD = "/sim/world"
 """teleop.World: physics time and generalised positions of the simulated cell."""
+TOPIC_TRANSFORMS = "/tf"
+"""foxglove.FrameTransforms: where the robot's links and the cameras are, so that viewers place them."""
+TOPIC_ROBOT = "/robot/scene"
+"""foxglove.SceneUpdate: the robot's shapes, fixed to the frames of its links; written once."""
+ATTACHMENT_PREVIEW = "preview.jpg"
+"""Small pictures side by side, evenly spread over the episode; made while recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +103,8 @@ class CameraHeader:
         intrinsics: Row-major K, 9 numbers [px].
         parent: Parent frame.
         parent_T_camera: Pose, 7 numbers.
+        depth_unit_m: Metres of one count of its depth images, 0 when it has none.
+        latency_ns: Calibrated latency that the capture times already account for.
     """
 
     name: str
@@ -83,6 +116,85 @@ class CameraHeader:
     intrinsics: tuple[float, ...] = ()
     parent: str = "world"
     parent_T_camera: tuple[float, ...] = ()
+    depth_unit_m: float = 0.0
+    latency_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHeader:
+    """A numeric stream as recorded; fields as in `StreamSetup`."""
+
+    name: str
+    kind: str
+    values: tuple[str, ...]
+    unit: str
+    frame: str
+    rate_hz: float
+    resampling: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioHeader:
+    """A microphone as recorded."""
+
+    name: str
+    rate_hz: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyHeader:
+    """A latency calibration in force while the episode was recorded.
+
+    Attributes:
+        stream: Camera, arm, or stream name.
+        latency_ns: Subtracted from the time of arrival.
+        spread_ns: 95th percentile of the residuals when it was measured.
+        method: `barcode`, `motion`, or `given`.
+        measured_utc: ISO date and time.
+    """
+
+    stream: str
+    latency_ns: int
+    spread_ns: int
+    method: str
+    measured_utc: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPair:
+    """How far apart the nearest samples of two streams are, over the episode [ms].
+
+    For each sample of the slower stream, the distance to the nearest sample of the faster one. `offset_ms`
+    is the mean signed distance, positive when the faster one is later.
+    """
+
+    slower: str
+    faster: str
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    offset_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRef:
+    """An earlier file of a long episode, beside the last one.
+
+    Attributes:
+        name: File name.
+        size_bytes: Of the file.
+        blake3: 64 hex digits of the file.
+        start_ns: CLOCK_MONOTONIC [ns] from which its samples are.
+        end_ns: Up to which, exclusive.
+    """
+
+    name: str
+    size_bytes: int
+    blake3: str
+    start_ns: int
+    end_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +222,11 @@ class EpisodeHeader:
         force_sensors: Force sensors recorded.
         software: Program version.
         format_version: `FORMAT_VERSION`.
+        streams: Numeric streams recorded.
+        audio: Microphones recorded.
+        latencies: Latency calibrations in force.
+        start_ns: CLOCK_MONOTONIC [ns] of the record key; what lies before is pre-roll. 0: no pre-roll.
+        segment: Number of this file among those of a long episode, from 0.
     """
 
     uuid: str
@@ -132,6 +249,11 @@ class EpisodeHeader:
     force_sensors: tuple[str, ...]
     software: str
     format_version: int = FORMAT_VERSION
+    streams: tuple[StreamHeader, ...] = ()
+    audio: tuple[AudioHeader, ...] = ()
+    latencies: tuple[LatencyHeader, ...] = ()
+    start_ns: int = 0
+    segment: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +271,9 @@ class EpisodeFooter:
         sync_p95_ms: 95th percentile of the spacing between each frame and its nearest control sample.
         recovered: Written by recovery after a crash.
         truncated: The recording ended before the operator stopped it (disk full, crash).
+        lost_by_reason: Samples lost, by topic and reason; sums to `lost`.
+        sync: Spacing of every pair of streams.
+        segments: Earlier files of a long episode, in order; empty for an episode of one file.
     """
 
     duration_ns: int
@@ -161,6 +286,9 @@ class EpisodeFooter:
     sync_p95_ms: float = 0.0
     recovered: bool = False
     truncated: bool = False
+    lost_by_reason: dict[str, dict[str, int]] = field(default_factory=dict)
+    sync: tuple[SyncPair, ...] = ()
+    segments: tuple[SegmentRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +336,41 @@ class VideoTrack:
     receive_ns: IntArray
     seq: IntArray
     keyframe: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameStamps:
+    """Times of a camera's frames beside `VideoTrack.capture_ns`, same order; 0 where unknown.
+
+    Attributes:
+        device_ns: The camera's own stamps, shape (k,).
+        receive_ns: When the raw frame was available, shape (k,).
+        exposure_ns: Shape (k,).
+    """
+
+    device_ns: IntArray
+    receive_ns: IntArray
+    exposure_ns: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTrack:
+    """A numeric stream: capture_ns, device_ns (0 unknown), receive_ns (k,), values (k, n)."""
+
+    header: StreamHeader
+    capture_ns: IntArray
+    device_ns: IntArray
+    receive_ns: IntArray
+    values: Array
+
+
+@dataclass(frozen=True, slots=True)
+class AudioTrack:
+    """A microphone: capture_ns of each sample frame (m,), samples int16 (m, channels); gaps are lost."""
+
+    header: AudioHeader
+    capture_ns: IntArray
+    samples: NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,10 @@ class RecordingSection(_Section):
         autosave_s: After which an unanswered verdict counts as save; 0 saves at once.
         headroom_mb: Free space below which no episode is started.
         max_episode_s: Recording stops by itself after this.
+        preroll_s: Seconds before the record key that are kept; 0 keeps none.
+        segment_s: A longer episode is written into files of this length each.
+        encoder: `x264`, a hardware encoder (`nvenc`, `vaapi`), or `auto`: hardware when a probe shows
+            that it works and saves processor time.
     """
 
     preset: Literal["ultrafast", "superfast", "veryfast", "faster"] = "superfast"
@@ -195,6 +199,9 @@ class RecordingSection(_Section):
     autosave_s: float = Field(default=5.0, ge=0.0, le=120.0)
     headroom_mb: int = Field(default=500, ge=10, le=1_000_000)
     max_episode_s: float = Field(default=600.0, gt=0.0, le=86_400.0)
+    preroll_s: float = Field(default=2.0, ge=0.0, le=30.0)
+    segment_s: float = Field(default=600.0, ge=1.0, le=86_400.0)
+    encoder: Literal["auto", "x264", "nvenc", "vaapi"] = "auto"
 
 
 class InputsSection(_Section):

@@ -1,7 +1,8 @@
 """What travels between the processes of a station: enums and frozen messages.
 
-Every sample carries `capture_ns`, the best estimate of when it was physically true, and where a
-receiver differs from the source, `receive_ns`; both are CLOCK_MONOTONIC. Joint vectors hold each
+Every sample carries up to three times: `device_ns`, the device's own raw stamp (None or 0: it has none);
+`capture_ns`, the best estimate of when it was physically true; `receive_ns`, when it was available on this
+host (0: not told apart from `capture_ns`). The last two are CLOCK_MONOTONIC. Joint vectors hold each
 arm's joints [rad] followed by its gripper (0 closed, 1 open), arms in station order.
 """
 
@@ -166,6 +167,8 @@ class ControlTick:
         measured_velocity: [rad/s]; grippers 1/s.
         measured_effort: [N m]; grippers N.
         measured_ns: Capture time of `measured`.
+        measured_receive_ns: When `measured` was available to control.
+        measured_device_ns: The follower's own stamp of `measured`.
         flags: `SafetyFlag` bits of this tick.
         reason: Sentence for the state when it is HOLD, FAULT or ESTOP, else empty.
     """
@@ -190,6 +193,8 @@ class ControlTick:
     measured_ns: int
     flags: int
     reason: str = ""
+    measured_receive_ns: int = 0
+    measured_device_ns: int = 0
 
 
 @message
@@ -242,12 +247,125 @@ class ForceBatch:
         capture_ns: Shape (k,).
         force: [N] in each sensor's frame, shape (k, sensors, 3).
         seq: Number of the first instant; the next batch starts at seq + k.
+        receive_ns: When the batch was available.
     """
 
     names: tuple[str, ...]
     capture_ns: IntArray
     force: Array
     seq: int
+    receive_ns: int = 0
+
+
+class Resampling(StrEnum):
+    """How a stream is read off at an instant between its samples.
+
+    LINEAR: between the two neighbours. PREVIOUS: what was in force. NEAREST: the nearest sample.
+    SLERP: as LINEAR, but values 3..6 are a quaternion (w, x, y, z) that turns along the shortest arc.
+    """
+
+    LINEAR = "linear"
+    PREVIOUS = "previous"
+    NEAREST = "nearest"
+    SLERP = "slerp"
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class StreamSetup:
+    """A numeric stream of any sensor; published as `stream` about once a second and on change.
+
+    Attributes:
+        name: Unique in the station, e.g. `left/wrench`, `headset`; letters, digits, `_`, `-`, `/`.
+        kind: What it is, e.g. `wrench`, `tactile`, `pose`, `twist`, `level`.
+        values: Name of each value, n of them, e.g. (`fx`, ..., `tz`).
+        unit: Of the values, e.g. `N, N m`.
+        frame: Frame they are expressed in, empty when none.
+        rate_hz: Nominal rate.
+        resampling: How to read it between samples.
+    """
+
+    name: str
+    kind: str
+    values: tuple[str, ...]
+    unit: str
+    frame: str
+    rate_hz: float
+    resampling: Resampling = Resampling.LINEAR
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class StreamBatch:
+    """k consecutive samples of a numeric stream at its native rate; topic `batch/<stream>`.
+
+    Attributes:
+        stream: Name of a `StreamSetup`.
+        seq: Number of the first sample; the next batch starts at seq + k.
+        capture_ns: Shape (k,), increasing.
+        values: Shape (k, n).
+        device_ns: The device's stamps, shape (k,), None when it has none.
+        receive_ns: When the batch was available.
+    """
+
+    stream: str
+    seq: int
+    capture_ns: IntArray
+    values: Array
+    device_ns: IntArray | None = None
+    receive_ns: int = 0
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class AudioBlock:
+    """Consecutive sound samples; topic `audio/<source>`.
+
+    Attributes:
+        source: Microphone name, unique in the station.
+        seq: Number of the first sample frame; the next block starts at seq + frames.
+        capture_ns: When the first sample was heard.
+        receive_ns: When the block was available.
+        rate_hz: Sample frames a second.
+        channels: Interleaved channels.
+        payload: PCM, signed 16 bit little endian.
+        device_ns: The device's stamp of the first sample, 0 when it has none.
+    """
+
+    source: str
+    seq: int
+    capture_ns: int
+    receive_ns: int
+    rate_hz: int
+    channels: int
+    payload: bytes
+    device_ns: int = 0
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class ClockFit:
+    """How a device's clock maps to the host's, as fitted now; topic `clock/<stream>`, about once a second.
+
+    host = host_ref_ns + (device - device_ref_ns) * (1 + drift_ppm * 1e-6)
+
+    Attributes:
+        stream: Camera, stream, input source or arm whose device has a clock of its own.
+        capture_ns: When it was fitted.
+        device_ref_ns: Device time of the reference point.
+        host_ref_ns: Host time of the same instant.
+        drift_ppm: How much faster the host's clock runs.
+        spread_ns: 95th percentile of the distance of the samples from the line.
+        samples: How many the fit rests on.
+    """
+
+    stream: str
+    capture_ns: int
+    device_ref_ns: int
+    host_ref_ns: int
+    drift_ppm: float
+    spread_ns: int
+    samples: int
 
 
 @message
@@ -291,6 +409,8 @@ class CameraSetup:
         parent_T_camera: Pose in `frame_id`'s parent, shape (7,), OpenCV axes (x right, y down, z ahead).
         parent: Name of the parent frame (`world` or a link).
         reason: Why this size and rate (render probe).
+        depth_unit_m: Metres of one count of its depth images, 0 when it delivers none.
+        latency_ns: Calibrated latency that `capture_ns` already accounts for.
     """
 
     name: str
@@ -303,6 +423,8 @@ class CameraSetup:
     parent: str
     parent_T_camera: Array
     reason: str = ""
+    depth_unit_m: float = 0.0
+    latency_ns: int = 0
 
 
 @message
@@ -313,9 +435,12 @@ class FrameNotice:
     Attributes:
         camera: Camera name.
         seq: Index on the camera's frame grid; gaps are lost frames.
-        capture_ns: When the scene looked so.
+        capture_ns: When the scene looked so: the middle of the exposure.
         width: [px].
         height: [px].
+        receive_ns: When the raw frame was available on this host.
+        device_ns: The camera's own stamp, 0 when it has none.
+        exposure_ns: How long it was exposed, 0 unknown.
     """
 
     camera: str
@@ -323,6 +448,9 @@ class FrameNotice:
     capture_ns: int
     width: int
     height: int
+    receive_ns: int = 0
+    device_ns: int = 0
+    exposure_ns: int = 0
 
 
 @message
@@ -333,12 +461,15 @@ class VideoPacket:
     Attributes:
         camera: Camera name.
         seq: Index on the camera's frame grid; gaps are lost frames.
-        capture_ns: When the scene looked so.
+        capture_ns: When the scene looked so: the middle of the exposure.
         encoded_ns: When the packet was ready.
         keyframe: IDR.
         width: [px].
         height: [px].
         payload: The access unit.
+        receive_ns: When the raw frame was available on this host.
+        device_ns: The camera's own stamp, 0 when it has none.
+        exposure_ns: How long it was exposed, 0 unknown.
     """
 
     camera: str
@@ -349,6 +480,41 @@ class VideoPacket:
     width: int
     height: int
     payload: bytes
+    receive_ns: int = 0
+    device_ns: int = 0
+    exposure_ns: int = 0
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class DepthPacket:
+    """A depth image, losslessly packed; topic `depth/<camera>`.
+
+    Attributes:
+        camera: Name of the camera whose colour frame of the same `seq` shows the same instant.
+        seq: Index on the camera's frame grid; gaps are lost frames.
+        capture_ns: When the scene was so.
+        encoded_ns: When the packet was ready.
+        width: [px].
+        height: [px].
+        unit_m: Metres of one count; count 0 means no reading.
+        payload: One-channel 16-bit PNG.
+        receive_ns: When the raw image was available on this host.
+        device_ns: The camera's own stamp, 0 when it has none.
+        exposure_ns: How long it was exposed, 0 unknown.
+    """
+
+    camera: str
+    seq: int
+    capture_ns: int
+    encoded_ns: int
+    width: int
+    height: int
+    unit_m: float
+    payload: bytes
+    receive_ns: int = 0
+    device_ns: int = 0
+    exposure_ns: int = 0
 
 
 @message
@@ -409,6 +575,9 @@ class RecorderStatus:
         verdict_reasons: Sentences on the reviewed episode's quality.
         can_undo: There is a verdict to take back.
         text: A sentence when something is off, else empty.
+        backlog: Fill of the fullest queue on the way to the disk, 0..1.
+        dropped: Samples refused or dropped on that way in the open or last episode, by `stream: reason`.
+        preroll_s: Seconds before the record key that a recording started now would keep.
     """
 
     state: RecorderState
@@ -429,3 +598,6 @@ class RecorderStatus:
     verdict_reasons: tuple[str, ...] = ()
     can_undo: bool = False
     text: str = ""
+    backlog: float = 0.0
+    dropped: dict[str, int] = field(default_factory=dict)
+    preroll_s: float = 0.0
