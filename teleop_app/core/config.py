@@ -96,6 +96,7 @@ class CameraSection(_Section):
         width: [px].
         height: [px].
         fps: Frames a second.
+        depth: Record its depth images too, where the driver can deliver them; costs processor time.
     """
 
     name: Name
@@ -103,6 +104,7 @@ class CameraSection(_Section):
     width: int = Field(default=0, ge=0, le=4096)
     height: int = Field(default=0, ge=0, le=4096)
     fps: int = Field(default=0, ge=0, le=120)
+    depth: bool = False
 
     @model_validator(mode="after")
     def _size_is_whole(self) -> CameraSection:
