@@ -60,12 +60,18 @@ Offsets = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ChunkPlace:
-    """A chunk record: where it starts, its whole length, and how many bytes of index follow it."""
+    """A chunk record: where it starts, its whole length, and how many bytes of index follow it.
+
+    The log times of its messages lie within first_utc_ns..last_utc_ns; those bounds are wide where a crash
+    cut it off.
+    """
 
     start: int
     length: int
     index_length: int
     channels: frozenset[int]
+    first_utc_ns: int = 0
+    last_utc_ns: int = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +231,8 @@ class Container:
                         index.chunk_length,
                         index.message_index_length,
                         frozenset(index.message_index_offsets),
+                        index.message_start_time,
+                        index.message_end_time,
                     )
                 )
             elif opcode == Opcode.METADATA_INDEX:
