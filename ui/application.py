@@ -194,6 +194,7 @@ class Application(QObject):
         self.host.failed.connect(home.on_start_failed)
         collect.cue.connect(self.sounds.play)
         collect.told.connect(lambda text, undo: window.toast(text, collect.undo if undo else None))
+        collect.outdated.connect(window.toasts.drop)
         home.sessionOpened.connect(self._on_session)
         window.estopRequested.connect(collect.estop)
         window.estopResetRequested.connect(collect.reset_estop)

@@ -217,6 +217,7 @@ class StationBridge(QObject):
         self._notices: dict[str, FrameNotice] = {}
         self._read_s: dict[str, float] = {}
         self._periods_s: dict[str, float] = {}
+        self._divisors: dict[str, int] = {}
         self._noticed_s: dict[str, float] = {}
         self._linked = False
         self._was_linked = False
@@ -243,6 +244,10 @@ class StationBridge(QObject):
     def set_frame_period(self, camera: str, period_s: float) -> None:
         """Passes on a camera's pictures no more often than this; infinite for none. Meters count all."""
         self._periods_s[camera] = period_s
+
+    def set_frame_divisor(self, camera: str, divisor: int) -> None:
+        """Passes on every `divisor`-th pixel of a camera's pictures, across and down."""
+        self._divisors[camera] = divisor
 
     def start(self) -> None:
         """Subscribes and begins to drain."""
@@ -353,10 +358,13 @@ class StationBridge(QObject):
             record = ring.next_new()
             if record is None or len(record.payload) != notice.width * notice.height * 3:
                 continue
-            image = QImage(
-                record.payload, notice.width, notice.height, 3 * notice.width, QImage.Format.Format_RGB888
-            )
-            self.frameArrived.emit(CameraFrame(camera, record.seq, record.stamp_ns, image, record.payload))
+            payload, width, height = record.payload, notice.width, notice.height
+            divisor = self._divisors.get(camera, 1)
+            if divisor > 1:
+                pixels = np.frombuffer(payload, np.uint8).reshape(height, width, 3)[::divisor, ::divisor]
+                payload, (height, width) = pixels.tobytes(), pixels.shape[:2]
+            image = QImage(payload, width, height, 3 * width, QImage.Format.Format_RGB888)
+            self.frameArrived.emit(CameraFrame(camera, record.seq, record.stamp_ns, image, payload))
 
     def send_input(self, sample: InputSample) -> None:
         """Sends one operator sample, and repeats one that holds a clutch while this thread is busy.

@@ -19,7 +19,8 @@ from teleop_app.core.types import (
 )
 from ui.actions import ActionRegistry
 from ui.sounds import Cue
-from ui.viewmodels.collect import Chip, CollectModel
+from ui.viewmodels.collect import CollectModel
+from ui.viewmodels.collect_view import Chip
 from ui.viewmodels.strip_history import BINS, StripHistory
 from ui.viewmodels.verdict_remarks import Mood, Remark
 
@@ -327,3 +328,14 @@ def test_the_keyboard_is_heard_before_it_is_needed(model, direct_port):
     model.on_link(False)
     model.send_sample(2 * 10**12)
     assert len(direct_port.samples) <= 10
+
+
+def test_the_note_to_stop_goes_with_the_recording(model):
+    told, outdated = [], []
+    model.told.connect(lambda text, _undo: told.append(text))
+    model.outdated.connect(outdated.append)
+    model.on_recorder(RecorderStatus(RecorderState.RECORDING, 0))
+    model.on_event(Event("task.success", 0, "simulation"))
+    assert told and outdated == []
+    model.on_recorder(RecorderStatus(RecorderState.FINALISING, 0))
+    assert outdated == told

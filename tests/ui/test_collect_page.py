@@ -23,7 +23,8 @@ from ui import theme
 from ui.actions import ActionRegistry, Scope
 from ui.bridge import CameraFrame, StationBridge
 from ui.pages.collect import CollectPage
-from ui.viewmodels.collect import Chip, CollectModel
+from ui.viewmodels.collect import CollectModel
+from ui.viewmodels.collect_view import Chip
 from ui.widgets.camera_tile import letterbox
 from ui.widgets.mosaic import places_for
 
@@ -316,3 +317,13 @@ def test_on_a_low_screen_the_record_button_is_seen_without_scrolling(page, qtbot
     assert page.record.button.isVisible()
     assert page.minimumSizeHint().height() <= height - 78
     window.takeCentralWidget()
+
+
+def test_frames_the_episode_lost_stand_on_their_tile_while_it_is_recorded(page):
+    page.model.on_recorder(recorder(RecorderState.RECORDING, lost={"overhead": 12}))
+    page.refresh()
+    assert page.mosaic.tiles[0].badge == "12 lost"
+    assert page.record.trust.view.sentence == "12 samples lost: overhead 12."
+    page.model.on_recorder(recorder(RecorderState.REVIEW, lost={"overhead": 12}))
+    page.refresh()
+    assert page.mosaic.tiles[0].badge == ""

@@ -11,6 +11,9 @@ from ui.preview_pace import (
     ScenePace,
     Strain,
     camera_period_s,
+    picture_divisor,
+    preview_note,
+    rate_step,
 )
 
 
@@ -45,7 +48,24 @@ def test_hardware_is_given_more():
 def test_losses_count_only_while_recording():
     strain = Strain()
     assert [strain.observe(0.3, False, float(t)) for t in range(1, 6)] == [0] * 5
-    assert [strain.observe(0.3, True, float(t)) for t in range(6, 12)] == [1, 2, 3, 3, 3, 3]
+    assert [strain.observe(0.3, True, float(t)) for t in range(6, 12)] == [1, 2, 3, 4, 5, 5]
+
+
+def test_a_full_queue_is_a_strain_too():
+    strain = Strain()
+    assert strain.observe(0.0, True, 10.0, backlog=0.9) == 1
+    assert strain.observe(0.0, False, 12.0, backlog=0.9) == 1
+
+
+def test_the_rate_steps_back_first_and_the_resolution_only_then():
+    assert [rate_step(level) for level in range(6)] == [0, 1, 2, 3, 3, 3]
+    assert [picture_divisor(level) for level in range(6)] == [1, 1, 1, 1, 2, 4]
+
+
+def test_a_tile_says_how_its_picture_is_reduced_and_nothing_while_it_is_not():
+    assert preview_note(1 / 12, 0) == ""
+    assert preview_note(0.1, 2) == "preview 10/s"
+    assert preview_note(0.25, 5) == "preview 4/s, ¼ size"
 
 
 def test_a_loss_of_one_percent_is_no_strain():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 # ruff: noqa: N802
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,8 +34,9 @@ from ui.bridge import CameraFrame, StationBridge
 from ui.gl.kinematics import KinematicScene
 from ui.gl.scene_view import SceneView
 from ui.gl.support import gl_support
-from ui.preview_pace import Strain, camera_period_s
-from ui.viewmodels.collect import Chip, CollectModel, CollectView
+from ui.preview_tiles import PreviewTiles
+from ui.viewmodels.collect import CollectModel
+from ui.viewmodels.collect_view import Chip, CollectView
 from ui.viewmodels.driving import HELD_ACTIONS, SAMPLE_INTERVAL_MS
 from ui.widgets.arm_selector import ArmSelector
 from ui.widgets.camera_tile import CameraTile, WidgetTile
@@ -50,8 +50,6 @@ from ui.widgets.verdict_card import VerdictCard
 
 _REFRESH_MS = 50
 _STRIP_MS = 100
-_BADGE_FPS_SHARE = 0.9
-_BADGE_LOSS = 0.01
 _STILL_DELAY_MS = 700
 _CARD_PX = theme.grid(27)
 _COMPACT_CARD_PX = theme.grid(20)
@@ -110,7 +108,6 @@ class CollectPage(QWidget):
         self._autosave_stopped = False
         self._have_still = False
         self._compact = False
-        self._strain = Strain()
         self._sites = dict(scene.tcp_sites) if scene is not None else {}
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
@@ -121,6 +118,7 @@ class CollectPage(QWidget):
         self.scene_view: SceneView | None = None
         self._kinematics: KinematicScene | None = None
         self._add_scene(scene)
+        self._preview = PreviewTiles(bridge, self._tiles, self._setups, self.scene_view)
         self.strip = StripView(model.history)
         left = QVBoxLayout()
         left.setSpacing(theme.grid(1))
@@ -181,7 +179,7 @@ class CollectPage(QWidget):
         key = self._actions.key_label
         self.chip = StateChip()
         self.instruction = InstructionPanel(self.chip)
-        self.record = RecordPanel(key("record"))
+        self.record = RecordPanel(key("record"), self._model.config.recording.preroll_s)
         self.verdict = VerdictCard(self._actions, self._model.config.recording.autosave_s)
         self.start = self._build_start()
         self.stack = QStackedWidget()
@@ -366,8 +364,8 @@ class CollectPage(QWidget):
         view = self._model.view()
         driving = self._model.driving
         self.arms.set_arms(driving.selected, driving.engaged or driving.dragging)
-        self._refresh_badges()
-        self._pace_preview(view.recording)
+        large = self.mosaic.large
+        self._preview.refresh(self._model.recorder, large, large == SCENE_TILE)
         if view == self._view:
             return
         if view.recorder is not self._view.recorder:
@@ -379,6 +377,8 @@ class CollectPage(QWidget):
         self.record.set_state(view.recorder, view.elapsed_s, view.countdown_s)
         self.record.set_figures(view.figures)
         self.record.set_note(self._record_note(view))
+        self.record.set_preroll(view.preroll_s, view.recorder)
+        self.record.trust.set_view(view.trust)
         self.verdict.show_view(view)
         self.demonstrate.setVisible(view.can_demonstrate)
         self.demonstrate.set_running(view.demonstrating or view.chip is Chip.SCRIPT)
@@ -417,6 +417,7 @@ class CollectPage(QWidget):
             self._compact = compact
             self.chip.set_compact(compact)
             self.instruction.set_compact(compact)
+            self.record.trust.set_compact(compact)
             self.arms.hint.setVisible(not compact)
             self._fit_card()
 
@@ -430,30 +431,6 @@ class CollectPage(QWidget):
             return "Writing to disk."
         undo = f"  {key('undo')} takes the last verdict back." if view.can_undo else ""
         return f"{key('next')} sets up the next scene.{undo}"
-
-    def _refresh_badges(self) -> None:
-        for name, tile in self._tiles.items():
-            meter = self._bridge.cameras.get(name)
-            setup = self._setups.get(name)
-            badge = ""
-            if meter is not None and meter.lost_share > _BADGE_LOSS:
-                badge = f"{meter.lost_share:.0%} lost"
-            elif meter is not None and setup is not None and 0 < meter.fps < _BADGE_FPS_SHARE * setup.fps:
-                badge = f"{meter.fps:.0f} of {setup.fps} fps"
-            tile.set_badge(badge)
-
-    def _pace_preview(self, recording: bool) -> None:
-        """Draws less often while recorded frames are being lost, and small tiles in software."""
-        lost = max((meter.lost_share for meter in self._bridge.cameras.values()), default=0.0)
-        strain = self._strain.observe(lost, recording, time.monotonic())
-        software = gl_support().software
-        if self.scene_view is not None:
-            # The large view is the one looked at: it steps back a little only.
-            self.scene_view.set_strain(min(strain, 1) if self.mosaic.large == SCENE_TILE else strain)
-        for name in self._tiles:
-            large = name == self.mosaic.large
-            period_s = camera_period_s(large=large, software=software, strain=strain)
-            self._bridge.set_frame_period(name, period_s)
 
     def showEvent(self, a0: QShowEvent | None) -> None:
         """Begins to listen to keys and to refresh."""
@@ -473,8 +450,7 @@ class CollectPage(QWidget):
             app.removeEventFilter(self)
         for timer in (self._refresh_timer, self._strip_timer, self._sample_timer):
             timer.stop()
-        for name in self._tiles:
-            self._bridge.set_frame_period(name, math.inf)
+        self._preview.pause()
         self._let_go()
         super().hideEvent(a0)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,10 +26,12 @@ from teleop_app.core.types import (
     TaskStatus,
 )
 from ui.sounds import Cue
-from ui.theme import Role
+from ui.viewmodels.collect_view import Chip, CollectView, figures_of, summary_of
+from ui.viewmodels.demonstration import Demonstration
 from ui.viewmodels.driving import KeyDriver
 from ui.viewmodels.strip_history import StripHistory
-from ui.viewmodels.verdict_remarks import Remark, remarks
+from ui.viewmodels.trust import TrustView, TrustWatch
+from ui.viewmodels.verdict_remarks import remarks
 
 log = logging.getLogger(__name__)
 
@@ -59,89 +59,6 @@ class CommandPort(Protocol):
         ...
 
 
-class Chip(Enum):
-    """The big state: word, icon and colour together."""
-
-    STANDBY = ("Not started", "power-standby", Role.MUTED)
-    STARTING = ("Starting", "timer-sand", Role.MUTED)
-    OFFLINE = ("Station lost", "lan-disconnect", Role.FAULT)
-    IDLE = ("Idle", "circle-outline", Role.MUTED)
-    ALIGNING = ("Aligning", "vector-link", Role.WARNING)
-    ENGAGED = ("Engaged", "hand-back-right", Role.HUMAN)
-    SCRIPT = ("The script drives", "robot", Role.POLICY)
-    POLICY = ("The policy drives", "robot", Role.POLICY)
-    RECORDING = ("Recording", "record-circle", Role.RECORDING)
-    HOLD = ("Hold", "pause-octagon", Role.WARNING)
-    FAULT = ("Fault", "alert", Role.FAULT)
-    ESTOP = ("E-stop", "octagon", Role.FAULT)
-
-    @property
-    def word(self) -> str:
-        """The word on the chip."""
-        return self.value[0]
-
-    @property
-    def icon(self) -> str:
-        """Material Design icon name."""
-        return self.value[1]
-
-    @property
-    def role(self) -> Role:
-        """Colour role."""
-        return self.value[2]
-
-
-@dataclass(frozen=True, slots=True)
-class CollectView:
-    """Everything the right column shows, compared as a whole to repaint only what changed.
-
-    Attributes:
-        chip: The big state.
-        explanation: Line under it: who drives, or what is held and how to resume.
-        driver: "human", "script", "policy" or None; colours the camera frames.
-        instruction: What to show next.
-        task: Task name.
-        saved: Episodes saved in this session.
-        target: Wanted, 0 for no target.
-        session: A session is open.
-        recorder: State of the flow.
-        recording: An episode is being written.
-        elapsed_s: Of the recording, in tenths.
-        countdown_s: To the start or the automatic save, negative when none runs.
-        remarks: What is said of the reviewed episode, concerns first.
-        succeeded: The task's check: True, False, or None when it says neither.
-        summary: Length, size and losses of the reviewed episode.
-        figures: Frames and size of the episode being recorded.
-        can_undo: A verdict can be taken back.
-        selected: Arm of the keys.
-        estop: The stop is latched.
-        can_demonstrate: The station has a scripted operator.
-        demonstrating: The scripted operator was asked to show the task.
-    """
-
-    chip: Chip = Chip.STANDBY
-    explanation: str = ""
-    driver: str | None = None
-    instruction: str = ""
-    task: str = ""
-    saved: int = 0
-    target: int = 0
-    session: bool = False
-    recorder: RecorderState = RecorderState.IDLE
-    recording: bool = False
-    elapsed_s: float = 0.0
-    countdown_s: float = -1.0
-    remarks: tuple[Remark, ...] = ()
-    succeeded: bool | None = None
-    summary: str = ""
-    figures: str = ""
-    can_undo: bool = False
-    selected: str = ""
-    estop: bool = False
-    can_demonstrate: bool = False
-    demonstrating: bool = False
-
-
 _DRIVERS = {Actor.HUMAN: "human", Actor.SCRIPT: "script", Actor.POLICY: "policy"}
 _DRIVING_CHIPS = {"human": Chip.ENGAGED, "script": Chip.SCRIPT, "policy": Chip.POLICY}
 _DRIVER_WORDS = {"human": "You drive", "script": "The script drives", "policy": "The policy drives"}
@@ -149,10 +66,6 @@ _SOUNDED = {ControlState.HOLD: Cue.HOLD, ControlState.FAULT: Cue.FAULT, ControlS
 _ENGAGE_PATIENCE_NS = 1_500_000_000
 """Control answers a clutch within a few ticks, unless it refuses."""
 
-_LET_GO_NS = 2_500_000_000
-"""A scripted operator that was interrupted engages anew within this."""
-
-_DEMONSTRATION_PATIENCE_NS = 12_000_000_000
 _NOTE_INTERVAL_NS = 20_000_000
 _REST_INTERVAL_NS = 100_000_000
 _RESUME = "Press {key} to resume."
@@ -172,6 +85,8 @@ class CollectModel(QObject):
     """A `Cue` to play."""
     told = pyqtSignal(str, bool)
     """A note for a toast, and whether it can be undone."""
+    outdated = pyqtSignal(str)
+    """A note told before that no longer holds."""
     refused = pyqtSignal(object)
     """A `TeleopError` to show."""
     sceneChanged = pyqtSignal()
@@ -207,6 +122,8 @@ class CollectModel(QObject):
         self._recorder_state: RecorderState | None = None
         self._scene: tuple[str, int, int] | None = None
         self._task_result: bool | None = None
+        self._trust_watch = TrustWatch()
+        self._trust = TrustView()
 
     @property
     def tick(self) -> ControlTick | None:
@@ -303,6 +220,7 @@ class CollectModel(QObject):
         """The recorder's state."""
         before, self._recorder_state = self._recorder_state, status.state
         self._recorder = status
+        self._trust = self._trust_watch.observe(status, self._key("redo"))
         if before is None or before is status.state:
             return
         if status.state is RecorderState.RECORDING:
@@ -310,6 +228,7 @@ class CollectModel(QObject):
             self.cue.emit(Cue.RECORD)
         elif before is RecorderState.RECORDING:
             self.cue.emit(Cue.STOP)
+            self.outdated.emit(self._solved_note)
         if status.state is RecorderState.FAULT:
             self.cue.emit(Cue.FAULT)
 
@@ -348,7 +267,11 @@ class CollectModel(QObject):
             self.cue.emit(Cue.FAULT)
             self.told.emit(event.text or "A station process died and is started anew", False)
         elif event.kind == "task.success" and self._recorder_state is RecorderState.RECORDING:
-            self.told.emit(f"Task solved. Stop with {self._key('record')}.", False)
+            self.told.emit(self._solved_note, False)
+
+    @property
+    def _solved_note(self) -> str:
+        return f"Task solved. Stop with {self._key('record')}."
 
     def view(self) -> CollectView:
         """Returns what to show now."""
@@ -383,13 +306,15 @@ class CollectModel(QObject):
             countdown_s=recorder.countdown_s if recorder.countdown_s < 0 else round(recorder.countdown_s, 1),
             remarks=remarks(recorder.verdict_reasons),
             succeeded=self._task_result,
-            summary=_summary(recorder),
-            figures=_figures(recorder),
+            summary=summary_of(recorder),
+            figures=figures_of(recorder),
             can_undo=recorder.can_undo,
             selected=self.driving.selected,
             estop=tick is not None and tick.state is ControlState.ESTOP,
             can_demonstrate=self._can_demonstrate,
             demonstrating=self._demonstration is not None,
+            trust=self._trust,
+            preroll_s=int(recorder.preroll_s * 10) / 10,
         )
 
     @property
@@ -536,45 +461,6 @@ class CollectModel(QObject):
         return False
 
 
-class Demonstration:
-    """Follows the scripted operator from being asked until it lets go of the arms."""
-
-    def __init__(self) -> None:
-        self._since_ns: int | None = None
-        self._drove = False
-
-    def is_over(self, tick: ControlTick) -> bool:
-        """Whether it has let go for good, was taken over, or never got the arms."""
-        drives = tick.actor is Actor.SCRIPT and any(tick.engaged)
-        if self._since_ns is None or drives:
-            self._since_ns = tick.tick_ns
-        self._drove = self._drove or drives
-        if tick.actor is Actor.HUMAN and any(tick.engaged):
-            return True
-        patience_ns = _LET_GO_NS if self._drove else _DEMONSTRATION_PATIENCE_NS
-        return tick.tick_ns - self._since_ns > patience_ns
-
-
 def _note(error: TeleopError) -> None:
     """A countdown that could not be stopped goes on visibly; the episode is kept either way."""
     log.warning("%s", error.sentence)
-
-
-def _summary(recorder: RecorderStatus) -> str:
-    """Returns one line on the reviewed episode: length, size, frames lost."""
-    frames = sum(recorder.frames.values())
-    lost = sum(recorder.lost.values())
-    losses = "no frame lost" if not lost else f"{lost} of {frames + lost} frames lost"
-    length = f"{recorder.elapsed_s:.1f} s, " if recorder.elapsed_s > 0 else ""
-    return f"{length}{recorder.size_bytes / 1e6:.1f} MB, {losses}"
-
-
-def _figures(recorder: RecorderStatus) -> str:
-    """Returns frames and size of the episode being written; how many more fit when none is."""
-    if recorder.state is RecorderState.RECORDING:
-        lost = sum(recorder.lost.values())
-        losses = f", {lost} lost" if lost else ""
-        return f"{sum(recorder.frames.values())} frames{losses}, {recorder.size_bytes / 1e6:.1f} MB"
-    if recorder.episodes_left >= 0:
-        return f"Room for {recorder.episodes_left:,} more".replace(",", " ")
-    return ""

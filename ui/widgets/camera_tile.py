@@ -13,6 +13,9 @@ from ui.theme import FontSize, Role
 
 HEADER_PX = 20
 _EDGE_PX = 2
+_NOTE_MEANS = (
+    "Only what is drawn here is reduced, so that the recording gets the processor."
+)
 _DRIVER_ROLES = {"human": Role.HUMAN, "script": Role.POLICY, "policy": Role.POLICY}
 
 
@@ -31,6 +34,8 @@ class Tile(QWidget):
         self.name = name
         self._number = 0
         self._badge = ""
+        self._badge_role = Role.WARNING
+        self._note = ""
         self._driver: str | None = None
         self._large = False
         self.setAccessibleName(f"View {name}")
@@ -46,10 +51,22 @@ class Tile(QWidget):
             self._number = number
             self.update()
 
-    def set_badge(self, badge: str) -> None:
+    def set_badge(self, badge: str, role: Role = Role.WARNING) -> None:
         """Shows what is off, such as a low rate; empty shows nothing."""
-        if badge != self._badge:
-            self._badge = badge
+        if (badge, role) != (self._badge, self._badge_role):
+            self._badge, self._badge_role = badge, role
+            self.update()
+
+    @property
+    def note(self) -> str:
+        """What is said quietly of the picture shown, empty for nothing."""
+        return self._note
+
+    def set_note(self, note: str) -> None:
+        """Says quietly how the picture shown differs from the one recorded."""
+        if note != self._note:
+            self._note = note
+            self._explain()
             self.update()
 
     def set_driver(self, driver: str | None) -> None:
@@ -61,7 +78,11 @@ class Tile(QWidget):
     def set_large(self, large: bool) -> None:
         """Tells that this view has the large place."""
         self._large = large
-        self.setToolTip("" if large else f"Click or press {self._number} to see it large")
+        self._explain()
+
+    def _explain(self) -> None:
+        click = "" if self._large else f"Click or press {self._number} to see it large"
+        self.setToolTip("\n".join(part for part in (self._note and _NOTE_MEANS, click) if part))
 
     def content_rect(self) -> QRect:
         """Returns where the content goes."""
@@ -80,16 +101,21 @@ class Tile(QWidget):
             spot = QRectF(self.width() - badge_width - 4, 3, badge_width, HEADER_PX - 5)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(t.color(Role.WARNING))
+            painter.setBrush(t.color(self._badge_role))
             painter.drawRoundedRect(spot, 3, 3)
-            painter.setPen(theme.text_color_on(t.warning))
+            painter.setPen(theme.text_color_on(t.hex(self._badge_role)))
             painter.drawText(spot, Qt.AlignmentFlag.AlignCenter, self._badge)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setPen(t.color(Role.MUTED))
         text = f"{self._number}  {self.name}" if self._number else self.name
-        room = header.width() - badge_width
-        shown = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room)
+        header.setRight(header.right() - badge_width)
+        shown = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, header.width())
         painter.drawText(header, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
+        if self._note:
+            header.setLeft(header.left() + painter.fontMetrics().horizontalAdvance(shown) + theme.grid(1))
+            painter.setFont(theme.font(FontSize.LABEL, tabular=True))
+            note = painter.fontMetrics().elidedText(self._note, Qt.TextElideMode.ElideRight, header.width())
+            painter.drawText(header, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, note)
         self._paint_content(painter)
         role = _DRIVER_ROLES.get(self._driver or "")
         painter.setPen(QPen(t.color(role or Role.BORDER), _EDGE_PX if role else 1))

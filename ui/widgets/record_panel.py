@@ -1,14 +1,17 @@
-"""The record button with its key and the clock."""
+"""The record button with its key, the clock, what lies before the key, and the meter of trust."""
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QSize, Qt, pyqtSignal
+# ruff: noqa: N802
+from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from teleop_app.core.types import RecorderState
 from ui import theme
-from ui.theme import FontSize
+from ui.theme import FontSize, Role
 from ui.widgets.labels import clock_text
+from ui.widgets.trust_meter import TrustMeter
 
 _WORDS = {
     RecorderState.IDLE: "Record",
@@ -20,13 +23,51 @@ _WORDS = {
 }
 
 
+_BEFORE = (RecorderState.IDLE, RecorderState.COUNTDOWN, RecorderState.REVIEW)
+_ARC_PX = 12
+
+
+class PrerollArc(QWidget):
+    """A ring that fills while the seconds before the record key gather."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._share = 0.0
+        self.setFixedSize(_ARC_PX, _ARC_PX)
+
+    def set_share(self, share: float) -> None:
+        """Shows another fill, 0..1."""
+        if share != self._share:
+            self._share = share
+            self.update()
+
+    def paintEvent(self, a0: QPaintEvent | None) -> None:
+        """Draws the ring, clockwise from the top."""
+        t = theme.tokens()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        ring = QRectF(1.5, 1.5, _ARC_PX - 3, _ARC_PX - 3)
+        painter.setPen(QPen(t.color(Role.BORDER), 2))
+        painter.drawEllipse(ring)
+        painter.setPen(QPen(t.color(Role.MUTED), 2))
+        painter.drawArc(ring, 90 * 16, -round(self._share * 360 * 16))
+        painter.end()
+
+
 class RecordPanel(QFrame):
-    """Starts and stops; the clock counts up while recording and down before it."""
+    """Starts and stops; the clock counts up while recording and down before it.
+
+    Args:
+        key: Label of the key that records.
+        preroll_s: Seconds before the key that are kept when there is time to gather them.
+        parent: Owner.
+    """
 
     pressed = pyqtSignal()
 
-    def __init__(self, key: str, parent: QWidget | None = None) -> None:
+    def __init__(self, key: str, preroll_s: float = 0.0, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._preroll_s = preroll_s
         self.setProperty("surface", "panel")
         self._key = key
         self._state = RecorderState.IDLE
@@ -40,10 +81,23 @@ class RecordPanel(QFrame):
         self.button.setFont(theme.font(16, bold=True))
         self.button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.button.clicked.connect(self.pressed)
+        self._arc = PrerollArc()
+        self.preroll = QLabel()
+        self.preroll.setFont(theme.font(FontSize.LABEL, tabular=True))
+        self.preroll.setProperty("kind", "label")
+        before = QHBoxLayout()
+        before.setSpacing(theme.grid(0.5))
+        before.addStretch(1)
+        before.addWidget(self._arc)
+        before.addWidget(self.preroll)
+        times = QVBoxLayout()
+        times.setSpacing(0)
+        times.addWidget(self.clock, 1)
+        times.addLayout(before)
         row = QHBoxLayout()
-        row.setSpacing(theme.grid(2))
+        row.setSpacing(theme.grid(1))
         row.addWidget(self.button)
-        row.addWidget(self.clock, 1)
+        row.addLayout(times, 1)
         self.note = QLabel()
         self.note.setProperty("kind", "muted")
         self.note.setWordWrap(True)
@@ -53,8 +107,10 @@ class RecordPanel(QFrame):
         box = QVBoxLayout(self)
         box.setContentsMargins(theme.grid(2), theme.grid(2), theme.grid(2), theme.grid(1.5))
         box.setSpacing(theme.grid(1))
+        self.trust = TrustMeter()
         box.addLayout(row)
         box.addWidget(self.figures)
+        box.addWidget(self.trust)
         box.addStretch(1)
         box.addWidget(self.note)
         self.retheme()
@@ -70,6 +126,16 @@ class RecordPanel(QFrame):
         if state is not self._state:
             self._state = state
             self.retheme()
+
+    def set_preroll(self, seconds: float, state: RecorderState) -> None:
+        """Shows what a recording started now would keep from before the key; nothing while one runs."""
+        shown = self._preroll_s > 0 and state in _BEFORE
+        self._arc.setVisible(shown)
+        self.preroll.setText(f"+{seconds:.0f} s before" if shown else "")
+        self._arc.set_share(min(seconds / self._preroll_s, 1.0) if shown else 0.0)
+        tip = f"The last {seconds:.1f} s before {self._key} are kept too." if shown else ""
+        for widget in (self._arc, self.preroll):
+            widget.setToolTip(tip)
 
     def set_note(self, note: str) -> None:
         """Shows a line under the button."""
@@ -90,6 +156,7 @@ class RecordPanel(QFrame):
         """Takes the colours of the theme in force."""
         t = theme.tokens()
         state = self._state
+        self.trust.retheme()
         self.button.setEnabled(state is not RecorderState.FINALISING)
         self.button.setText(f" {_WORDS[state]}   {self._key}")
         if state is RecorderState.RECORDING:

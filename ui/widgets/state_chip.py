@@ -7,7 +7,7 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from ui import theme
 from ui.theme import FontSize
-from ui.viewmodels.collect import Chip
+from ui.viewmodels.collect_view import Chip
 
 _FILLED = (Chip.RECORDING, Chip.HOLD, Chip.FAULT, Chip.ESTOP, Chip.OFFLINE)
 """States that ask for a look; the others only tint."""

@@ -14,6 +14,7 @@ from teleop_app.core.types import (
     StationStatus,
 )
 from ui.bridge import CameraMeter, ControlMeter
+from ui.viewmodels.trust import losses
 
 CAMERA_FPS_SHARE = 0.9
 CAMERA_LOSS_LIMIT = 0.01
@@ -181,13 +182,15 @@ def recorder_cell(recorder: RecorderStatus | None) -> Cell:
             Level.FAULT,
             recorder.text or "The recorder cannot write. See the pre-flight list on Setup.",
         )
-    lost = sum(recorder.lost.values())
-    if lost and recorder.state is RecorderState.RECORDING:
+    found = losses(recorder.lost, recorder.dropped) if recorder.state is RecorderState.RECORDING else ()
+    if found:
+        lost = sum(loss.count for loss in found)
         return Cell(
             "recorder",
             f"Recorder {word}  {lost} lost",
-            Level.WARNING,
-            f"{lost} frames of this episode are missing from the file. Redo it if they matter.",
+            Level.FAULT,
+            "Missing from the file of this episode; redo it if they matter.\n"
+            + "\n".join(loss.line for loss in found),
         )
     if recorder.text:
         return Cell("recorder", f"Recorder {word}", Level.WARNING, recorder.text)

@@ -91,6 +91,11 @@ class Toasts(QWidget):
         self._place()
         return toast
 
+    def drop(self, text: str) -> None:
+        """Removes the notes that say this."""
+        for toast in [toast for toast in self._toasts if toast.label.text() == text]:
+            self._remove(toast)
+
     def clear(self) -> None:
         """Removes all notes."""
         for toast in list(self._toasts):

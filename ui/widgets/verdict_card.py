@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import (
 from ui import theme
 from ui.actions import ActionRegistry
 from ui.theme import FontSize
-from ui.viewmodels.collect import CollectView
+from ui.viewmodels.collect_view import CollectView
 from ui.viewmodels.verdict_remarks import Mood, Remark
 from ui.widgets.labels import ElidedLabel
 
