@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recorders import tracks, wire
 from recorders.container import Container
+from recorders.packet_index import PacketIndex, packet_indexes
 from recorders.records import footer_from, header_from
 from recorders.schema import (
     JOINT_KINDS,
@@ -33,11 +34,10 @@ from recorders.schema import (
     topic_force,
     topic_joints,
     topic_operator,
-    topic_video,
 )
 from recorders.tracks import Decoder, TickColumns, concatenated
 from recorders.video import MAX_SIDE_PX
-from recorders.video_access import FrameAccess, PacketIndex
+from recorders.video_access import FrameAccess
 from teleop_app.core.clock import ClockAnchor
 from teleop_app.core.errors import EpisodeError
 
@@ -75,7 +75,7 @@ class EpisodeReader:
         self._decoders: dict[int, Decoder] = {}
         self._joints: dict[str, JointTrack] = {}
         self._ticks: tuple[TickTrack, NDArray[np.float64]] | None = None
-        self._packets: dict[str, PacketIndex] = {}
+        self._packets: dict[str, PacketIndex | EpisodeError] = {}
         self._frames: dict[str, FrameAccess] = {}
 
     def _records(self) -> tuple[EpisodeHeader, EpisodeFooter | None]:
@@ -300,13 +300,15 @@ class EpisodeReader:
             yield access.frame(number)
 
     def _index(self, camera: str) -> PacketIndex:
-        if camera not in self._packets:
-            found = next((c for c in self.header.cameras if c.name == camera), None)
-            if found is None:
-                names = ", ".join(c.name for c in self.header.cameras) or "none"
-                raise EpisodeError(f"There is no camera {camera!r}", next_step=f"Known are {names}")
-            self._packets[camera] = PacketIndex(self.container, topic_video(camera), found, self.to_monotonic)
-        return self._packets[camera]
+        if camera not in {c.name for c in self.header.cameras}:
+            names = ", ".join(c.name for c in self.header.cameras) or "none"
+            raise EpisodeError(f"There is no camera {camera!r}", next_step=f"Known are {names}")
+        if not self._packets:
+            self._packets = packet_indexes(self.container, self.header.cameras, self.to_monotonic)
+        found = self._packets[camera]
+        if isinstance(found, EpisodeError):
+            raise found
+        return found
 
     def _decoder(self, topic: str) -> Decoder:
         channel = self.container.channel(topic)

@@ -161,6 +161,36 @@ def video_payload(message: bytes) -> bytes:
     return payload
 
 
+def video_places(block: Block, camera: str) -> tuple[IntArray, IntArray] | None:
+    """Where the access units of a block of CompressedVideo begin in its data, and their lengths.
+
+    Returns:
+        None when a message is not laid out as this program writes it; `video_payload` reads it then.
+    """
+    head = wire.field_text(2, camera) + b"\x1a"
+    tail = b"\x22\x04h264"
+    least = wire.STAMP_BYTES + len(head) + 5 + len(tail)
+    if not len(block.starts) or (block.lengths < least).any():
+        return None
+    starts = block.starts + wire.STAMP_BYTES
+    ends = block.starts + block.lengths - len(tail)
+    if not (_same(block, starts, head) and _same(block, ends, tail)):
+        return None
+    starts = starts + len(head)
+    digits = block.data[starts[:, None] + np.arange(5)].astype(np.int64)
+    more = np.cumprod(digits >= 0x80, axis=1)
+    size = more.sum(axis=1) + 1  # bytes of the length itself
+    used = np.arange(5) < size[:, None]
+    lengths = ((digits & 0x7F) << 7 * np.arange(5)).sum(axis=1, where=used)
+    starts = starts + size
+    return (starts, lengths) if (starts + lengths == ends).all() else None
+
+
+def _same(block: Block, at: IntArray, expected: bytes) -> bool:
+    found = block.data[at[:, None] + np.arange(len(expected))]
+    return bool((found == np.frombuffer(expected, np.uint8)).all())
+
+
 def event_record(payload: bytes, capture_ns: int) -> EventRecord:
     """A teleop.Event message."""
     values = dict(wire.fields(payload))
