@@ -126,6 +126,10 @@ class Subscriber:
         """For a poller that waits on several sockets."""
         return self._socket
 
+    def connect(self, address: str) -> None:
+        """Listen to one more publisher, which may start later."""
+        self._socket.connect(address)
+
     def wait(self, timeout_s: float) -> bool:
         """Block until a message is there or `timeout_s` has passed."""
         return bool(self._socket.poll(max(0, round(timeout_s * 1000))))
@@ -133,7 +137,7 @@ class Subscriber:
     def receive(self) -> tuple[str, Any] | None:
         """The next waiting message as (topic, value), or None. Never blocks."""
         while (parts := self._waiting()) is not None:
-            item = self._read(parts)
+            item = self.read(parts)
             if item is not None:
                 return item
         return None
@@ -144,7 +148,7 @@ class Subscriber:
             parts = self._waiting()
             if parts is None:
                 return
-            item = self._read(parts)
+            item = self.read(parts)
             if item is not None:
                 yield item
 
@@ -154,7 +158,16 @@ class Subscriber:
         except zmq.Again:
             return None
 
-    def _read(self, parts: list[bytes]) -> tuple[str, Any] | None:
+    def drain_encoded(self, limit: int = 10_000) -> Iterator[list[bytes]]:
+        """The parts of all waiting messages, oldest first, not looked at; `read` decodes them."""
+        for _ in range(limit):
+            parts = self._waiting()
+            if parts is None:
+                return
+            yield parts
+
+    def read(self, parts: list[bytes]) -> tuple[str, Any] | None:
+        """Decode a message as (topic, value); None, counted and logged, when it is malformed."""
         try:
             if len(parts) != 2:
                 raise BusError(f"A message of {len(parts)} parts was dropped")

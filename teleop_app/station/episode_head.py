@@ -23,8 +23,10 @@ def episode_header(
     scene: Scene,
     cameras: Mapping[str, CameraSetup],
     force_sensors: tuple[str, ...],
+    *,
+    start_ns: int = 0,
 ) -> EpisodeHeader:
-    """Header of an episode that starts now.
+    """Header of an episode that starts about now.
 
     Args:
         uuid: Of the episode.
@@ -33,12 +35,13 @@ def episode_header(
         scene: As it stands, with the instruction to be shown.
         cameras: What each camera delivers; configured ones that are not there are left out.
         force_sensors: Names of the force sensors.
+        start_ns: The record key, CLOCK_MONOTONIC [ns].
     """
     anchor = ClockAnchor.now()
     arms = tuple(arm.name for arm in config.arms)
     return EpisodeHeader(
         uuid=uuid,
-        started_utc_ns=anchor.utc_ns,
+        started_utc_ns=anchor.to_utc_ns(start_ns) if start_ns else anchor.utc_ns,
         anchor_monotonic_ns=anchor.monotonic_ns,
         anchor_utc_ns=anchor.utc_ns,
         station=config.station.name,
@@ -58,6 +61,7 @@ def episode_header(
         ),
         force_sensors=force_sensors,
         software=teleop_app.__version__,
+        start_ns=start_ns,
     )
 
 
@@ -72,6 +76,8 @@ def _camera_header(setup: CameraSetup) -> CameraHeader:
         intrinsics=tuple(float(value) for value in setup.intrinsics.reshape(-1)),
         parent=setup.parent,
         parent_T_camera=tuple(float(value) for value in setup.parent_T_camera.reshape(-1)),
+        depth_unit_m=setup.depth_unit_m,
+        latency_ns=setup.latency_ns,
     )
 
 

@@ -1,7 +1,8 @@
-"""One episode while it is recorded: which samples belong to it, where video starts, what fell silent."""
+"""One episode while it is recorded: which samples belong to it, and what fell silent."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from recorders.schema import TOPIC_TICK, TOPIC_WORLD, topic_video
@@ -9,6 +10,7 @@ from recorders.writer import EpisodeWriter, FinishedEpisode
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.types import ControlTick, Event, ForceBatch, InputSample, VideoPacket, WorldState
 from teleop_app.station.thumbnail import LiveThumbnail, thumbnail_camera
+from teleop_app.station.video_start import PrerollStart, VideoGate, VideoStart, preroll_starts
 
 SILENT_NS = NS_PER_S // 2
 """A stream that brings nothing for this long is said to be silent."""
@@ -23,48 +25,19 @@ _TOPICS = {"control": TOPIC_TICK, "simulation": TOPIC_WORLD}
 Sample = ControlTick | VideoPacket | InputSample | WorldState | ForceBatch | Event
 
 
-class VideoStart:
-    """Holds packets back until all cameras can start with a keyframe of the same grid index.
+@dataclass(frozen=True, slots=True)
+class Preroll:
+    """What was kept before the record key.
 
-    Args:
-        cameras: Names; of one frame rate, else they cannot be aligned and each starts by itself.
-        deadline_ns: From then on each camera starts with its own first keyframe.
-        aligned: Whether the cameras share a grid.
+    Attributes:
+        wanted_ns: The pre-roll should begin here.
+        floor_ns: And must not reach further back than here: the scene was another one.
+        packets: Video that was kept.
     """
 
-    def __init__(self, cameras: list[str], deadline_ns: int, *, aligned: bool = True) -> None:
-        self._held: dict[str, list[VideoPacket]] = {name: [] for name in cameras}
-        self._deadline_ns = deadline_ns
-        self._aligned = aligned
-        self.open = not cameras
-
-    def take(self, packet: VideoPacket, now_ns: int) -> list[VideoPacket]:
-        """Packets to write now, in order, after `packet` arrived."""
-        if self.open:
-            return [packet]
-        held = self._held.setdefault(packet.camera, [])
-        if held or packet.keyframe:
-            held.append(packet)
-        return self.release(now_ns)
-
-    def release(self, now_ns: int) -> list[VideoPacket]:
-        """Packets to write now, because every camera can start or the time is up."""
-        if self.open:
-            return []
-        common: set[int] | None = None
-        for packets in self._held.values():
-            seqs = {packet.seq for packet in packets if packet.keyframe}
-            common = seqs if common is None else common & seqs
-        if self._aligned and common:
-            start_seq = min(common)
-            chosen = [p for packets in self._held.values() for p in packets if p.seq >= start_seq]
-        elif now_ns >= self._deadline_ns or (not self._aligned and all(self._held.values())):
-            chosen = [p for packets in self._held.values() for p in packets]
-        else:
-            return []
-        self.open = True
-        self._held.clear()
-        return sorted(chosen, key=lambda packet: packet.capture_ns)
+    wanted_ns: int
+    floor_ns: int
+    packets: Sequence[VideoPacket]
 
 
 @dataclass(slots=True)
@@ -81,16 +54,25 @@ class Recording:
 
     Args:
         writer: Of the episode.
-        started_ns: Samples captured before are not part of it.
+        started_ns: The record key. Without pre-roll, samples captured before are not part of it.
+        preroll: What lies before the key and is to be kept.
     """
 
-    def __init__(self, writer: EpisodeWriter, started_ns: int) -> None:
+    def __init__(self, writer: EpisodeWriter, started_ns: int, preroll: Preroll | None = None) -> None:
         self.writer = writer
-        self.started_ns = started_ns
+        self.started_ns = self.first_ns = started_ns
         cameras = writer.header.cameras
         names = [camera.name for camera in cameras]
         same_rate = len({camera.fps for camera in cameras}) <= 1
-        self._start = VideoStart(names, started_ns + ALIGN_NS, aligned=same_rate)
+        self._start: VideoGate = VideoStart(names, started_ns + ALIGN_NS, aligned=same_rate)
+        if preroll is not None:
+            self.first_ns = preroll.wanted_ns
+            starts = preroll_starts(
+                preroll.packets, names, preroll.wanted_ns, preroll.floor_ns, aligned=same_rate
+            )
+            if starts:
+                self._start = PrerollStart(names, starts)
+                self.first_ns = min(self.first_ns, *starts.values())
         self._silences = {"control": _Silence(started_ns, NS_PER_S // writer.header.control_rate_hz)}
         self._silences |= {camera.name: _Silence(started_ns, NS_PER_S // camera.fps) for camera in cameras}
         self._shown = thumbnail_camera(names)
@@ -102,21 +84,21 @@ class Recording:
         return self.writer.header.uuid
 
     def take(self, sample: Sample, now_ns: int) -> None:
-        """Write a sample, unless it was captured before the start.
+        """Write a sample that arrived at `now_ns`, unless it was captured before the start.
 
         Raises:
             StorageError: The disk is full or broken.
         """
         if isinstance(sample, ControlTick):
-            if sample.tick_ns >= self.started_ns:
+            if sample.tick_ns >= self.first_ns:
                 self._heard("control", now_ns)
                 self.writer.add_tick(sample)
         elif isinstance(sample, VideoPacket):
             self._take_packet(sample, now_ns)
         elif isinstance(sample, ForceBatch):
-            if len(sample.capture_ns) and sample.capture_ns[0] >= self.started_ns:
+            if len(sample.capture_ns) and sample.capture_ns[0] >= self.first_ns:
                 self.writer.add_force(sample)
-        elif sample.capture_ns < self.started_ns:
+        elif sample.capture_ns < self.first_ns:
             return
         elif isinstance(sample, InputSample):
             self.writer.add_input(sample, now_ns)
@@ -128,7 +110,7 @@ class Recording:
             self.writer.add_event(sample)
 
     def _take_packet(self, packet: VideoPacket, now_ns: int) -> None:
-        if packet.capture_ns < self.started_ns:
+        if packet.capture_ns < self.first_ns:
             return
         self._heard(packet.camera, now_ns)
         for ready in self._start.take(packet, now_ns):
@@ -136,13 +118,13 @@ class Recording:
 
     def _write(self, packet: VideoPacket) -> None:
         self.writer.add_packet(packet)
-        if packet.camera == self._shown:
+        if packet.camera == self._shown and packet.capture_ns >= self.started_ns:
             self.thumbnail.see(packet)
 
     def _heard(self, stream: str, now_ns: int) -> None:
         silence = self._silences.get(stream)
         if silence is not None:
-            silence.last_ns = now_ns
+            silence.last_ns = max(silence.last_ns, now_ns)
             silence.reported = False
 
     def poll(self, now_ns: int) -> list[str]:

@@ -17,9 +17,10 @@ from teleop_app.core.errors import CatalogError, StationError, StorageError, Tel
 from teleop_app.core.types import CameraSetup, Event, TaskStatus
 from teleop_app.station.episode_flow import EpisodeFlow, Step, Steps
 from teleop_app.station.episode_head import episode_attachments, episode_header
-from teleop_app.station.episode_recording import Recording, Sample
+from teleop_app.station.episode_recording import Preroll, Recording, Sample
 from teleop_app.station.process import ProcessContext
 from teleop_app.station.recorder_catalog import OpenSession, RecorderCatalog
+from teleop_app.station.recorder_feed import SampleFeed
 from teleop_app.station.scene_preparation import Scene, ScenePreparation
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 _REMEMBERED = 20
 """Episodes of which the review card can be shown again after an undo."""
 _DISK_CHECK_NS = NS_PER_S
+_KEY_AGE_NS = NS_PER_S
+"""A key press is acted on within this time; an older stamp is not believed."""
 _STOP_FREE_BYTES = 16 << 20
 """A recording stops by itself before it takes the last bytes of the disk."""
 
@@ -39,9 +42,8 @@ class EpisodeWork:
         flow: Says which steps to take.
         catalog: For rows and verdicts.
         preparation: Sets up scenes.
+        feed: Where samples come from.
         publish: Publishes an event.
-        want_samples: Called with True when samples are wanted from now on, with False when no more.
-        take_waiting: Called before an episode is closed: hands over all samples that still wait.
         robot_model: MJCF text of the robot, attached to each episode.
 
     Attributes:
@@ -52,6 +54,7 @@ class EpisodeWork:
         recording: The open episode.
         episode: UUID of the open or last episode.
         upcoming: UUID promised to whoever asked for the next recording.
+        key_ns: When the record key was pressed for the next recording, 0 for the moment it begins.
         finished: Last episodes by UUID.
         saved: Kept episodes of the session.
         verdicts: How many can be undone.
@@ -67,10 +70,9 @@ class EpisodeWork:
         flow: EpisodeFlow,
         catalog: RecorderCatalog,
         preparation: ScenePreparation,
+        feed: SampleFeed,
         *,
         publish: Callable[[Event], None],
-        want_samples: Callable[[bool], None],
-        take_waiting: Callable[[Recording], None],
         robot_model: str = "",
     ) -> None:
         self._context = context
@@ -79,9 +81,8 @@ class EpisodeWork:
         self._flow = flow
         self._catalog = catalog
         self._preparation = preparation
+        self._feed = feed
         self._publish = publish
-        self._want_samples = want_samples
-        self._take_waiting = take_waiting
         self._robot_model = robot_model
         self._reserve = Reserve(context.data.open)
         self._disk_due_ns = 0
@@ -93,6 +94,7 @@ class EpisodeWork:
         self.recording: Recording | None = None
         self.episode = ""
         self.upcoming = ""
+        self.key_ns = 0
         self.finished: OrderedDict[str, FinishedEpisode] = OrderedDict()
         self.saved = 0
         self.verdicts = 0
@@ -111,6 +113,7 @@ class EpisodeWork:
     def open_session(self, session: OpenSession, seed: int | None) -> None:
         """A new sitting; its first scene has `seed`, the station's own by default."""
         self.session = session
+        self._feed.want(True)
         self.next_seed = self._context.config.simulation.seed if seed is None else seed
         self.saved = self.verdicts = 0
         self.text = ""
@@ -123,16 +126,27 @@ class EpisodeWork:
         """
         if self.session is not None:
             session, self.session = self.session, None
+            self._feed.want(False)
             self._catalog.close_session(session)
 
-    def take(self, sample: Sample) -> None:
-        """Give a sample to the open episode, if there is one. A disk that fails ends the recording."""
-        if self.recording is None:
+    def take(self, limit: int) -> None:
+        """Give samples that wait to the open episode. A disk that fails ends the recording."""
+        recording = self.recording
+        if recording is None:
             return
         try:
-            self.recording.take(sample, self._clock.now_ns())
+            for value, arrived_ns in self._feed.take(limit):
+                if isinstance(value, Sample):
+                    recording.take(value, arrived_ns)
         except StorageError as error:
             self._storage_failed(error)
+
+    def preroll_s(self, now_ns: int) -> float:
+        """What a recording that starts now would keep from before."""
+        if self.session is None or self._preparation.busy:
+            return 0.0
+        kept_s = self._feed.available_ns(now_ns) / NS_PER_S
+        return min(kept_s, self._context.config.recording.preroll_s)
 
     def watch(self, now_ns: int) -> None:
         """Look after the open episode: silent streams, full disk."""
@@ -246,6 +260,7 @@ class EpisodeWork:
             raise StationError("A recording cannot start", why="no session is open")
         self.episode, self.upcoming = self.upcoming or str(uuid.uuid4()), ""
         config = self._context.config
+        key_ns, preroll = self._take_key()
         header = episode_header(
             self.episode,
             config,
@@ -253,6 +268,7 @@ class EpisodeWork:
             self.current_scene(),
             self.cameras,
             self.force_sensors,
+            start_ns=key_ns,
         )
         try:
             self._fill_reserve()
@@ -268,11 +284,36 @@ class EpisodeWork:
             self._flow.failed(error.sentence)
             self.event("recorder.fault", error.sentence, episode=header.uuid)
             raise
-        self._want_samples(True)
-        self.recording = Recording(writer, self._clock.now_ns())
+        self.recording = Recording(writer, key_ns, preroll)
+        self._feed.recording = True
         self._preparation.ask_keyframe(self._no_keyframe)
-        event = self.event("recorder.started", "Recording.", episode=header.uuid)
-        self.take(event)
+        event = self._context.event("recorder.started", "Recording.", episode=header.uuid)
+        event = replace(event, capture_ns=key_ns)
+        self._publish(event)
+        self._note(event)
+
+    def _take_key(self) -> tuple[int, Preroll | None]:
+        """When the episode begins, and what was kept before that."""
+        now_ns = self._clock.now_ns()
+        self._feed.collect(now_ns)
+        key_ns, self.key_ns = self.key_ns or now_ns, 0
+        span_ns = round(self.preroll_s(now_ns) * NS_PER_S)
+        floor_ns = max(self._feed.floor_ns, now_ns - _KEY_AGE_NS)
+        key_ns = min(max(key_ns, floor_ns), now_ns) if span_ns else now_ns
+        if span_ns == 0:
+            self._feed.forget(now_ns)
+            return key_ns, None
+        wanted_ns = max(key_ns - span_ns, self._feed.floor_ns)
+        return key_ns, Preroll(wanted_ns, self._feed.floor_ns, self._feed.packets())
+
+    def _note(self, event: Event) -> None:
+        """Put an event of the recorder itself into the open episode."""
+        if self.recording is None:
+            return
+        try:
+            self.recording.take(event, event.capture_ns)
+        except StorageError as error:
+            self._storage_failed(error)
 
     def _no_keyframe(self, error: BaseException) -> None:
         """Called in the worker thread: the video then starts at the cameras' next regular keyframe."""
@@ -308,7 +349,8 @@ class EpisodeWork:
                 self._take_waiting(recording)
             finished = recording.finish(outcome or "unknown", self._clock.now_ns(), truncated=truncated)
         finally:
-            self._want_samples(False)
+            self._feed.recording = False
+            self._feed.forget(self._clock.now_ns())
             recording.writer.abandon()
         self.finished[recording.uuid] = finished
         if len(self.finished) > _REMEMBERED:
@@ -323,6 +365,17 @@ class EpisodeWork:
             stop_to_durable_ms=finished.finish_ms,
         )
         self._estimate_room()
+
+    def _take_waiting(self, recording: Recording) -> None:
+        """Everything that arrived before the stop.
+
+        Raises:
+            StorageError: The disk is full or broken.
+        """
+        self._feed.collect(self._clock.now_ns())
+        for value, arrived_ns in self._feed.take(self._feed.waiting):
+            if isinstance(value, Sample):
+                recording.take(value, arrived_ns)
 
     def _judge(self, step: Step, reason: str) -> None:
         session, uuid_ = self.session, self.episode
@@ -371,8 +424,10 @@ class EpisodeWork:
         try:
             scene = self._preparation.result()
             if scene is None:
+                self._feed.forget(self._clock.now_ns())
                 return []
             self.scene = scene
+            self._feed.forget(self._clock.now_ns())
             self.text = ""
             if scene.seed >= 0:
                 self.next_seed = scene.seed

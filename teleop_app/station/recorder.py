@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import zmq
 
@@ -19,13 +20,14 @@ from teleop_app.core.types import (
     ForceBatch,
     ProcessState,
     RecorderState,
+    StationStatus,
     TaskStatus,
 )
 from teleop_app.station.episode_flow import EpisodeFlow
-from teleop_app.station.episode_recording import Recording, Sample
 from teleop_app.station.episode_work import EpisodeWork
 from teleop_app.station.process import Heartbeat, ProcessContext
 from teleop_app.station.recorder_catalog import RecorderCatalog
+from teleop_app.station.recorder_feed import SampleFeed, keyframe_span_ns
 from teleop_app.station.recorder_requests import RecorderRequests
 from teleop_app.station.recorder_status import recorder_status
 from teleop_app.station.scene_preparation import ScenePreparation
@@ -33,13 +35,12 @@ from teleop_app.station.store_recovery import StoreRecovery, recover_store
 
 logger = logging.getLogger(__name__)
 
-_ALWAYS = ("event", "task", "camera")
-_WHILE_RECORDING = ("tick", "input", "world", "force", "video/")
+_TOPICS = ("event", "task", "camera", "station")
 _SOURCES = ("control", "simulation", "cameras", "station")
-_QUEUE = 20_000
-"""Messages kept while the disk is slow: about 8 s of a whole station."""
+"""Publishers known from the start; the station's status names the others."""
 _TURN_MS = 10
-_DRAIN_LIMIT = 400
+_TAKE_LIMIT = 200
+"""Samples written a turn: about 15 ms of work, so that commands are never kept waiting."""
 _STATUS_NS = NS_PER_S // 10
 
 
@@ -61,7 +62,6 @@ class RecorderProcess:
         self._given_catalog = catalog
         self._publisher: Publisher | None = None
         self._opened = False
-        self._late_buttons: list[str] = []
         self._status_due_ns = 0
         self._last_status: tuple[object, ...] = ()
         self._turn_max_ms = 0.0
@@ -100,10 +100,9 @@ class RecorderProcess:
         self._catalog.close_stale_sessions()
         simulated = any(arm.follower == "sim" for arm in context.config.arms)
         self._preparation = ScenePreparation(context.endpoints, simulated=simulated)
-        self._feed = Subscriber(
-            [context.endpoints.publish(name) for name in _SOURCES], (*_ALWAYS, "force"), queue=_QUEUE
-        )
+        self._station = Subscriber([context.endpoints.publish(name) for name in _SOURCES], _TOPICS)
         recording = context.config.recording
+        self._feed = SampleFeed(context.endpoints, _SOURCES, self._span_ns(), self._meet)
         self._flow = EpisodeFlow(
             context.clock, recording.countdown_s, recording.autosave_s, recording.max_episode_s
         )
@@ -112,9 +111,8 @@ class RecorderProcess:
             self._flow,
             self._catalog,
             self._preparation,
+            self._feed,
             publish=self._publish_event,
-            want_samples=self._want_samples,
-            take_waiting=self._take_waiting,
             robot_model=self._robot_model,
         )
         self._requests = RecorderRequests(
@@ -122,7 +120,7 @@ class RecorderProcess:
         )
         self._commands: CommandServer = context.commands(self._requests.handlers())
         self._poller = zmq.Poller()
-        self._poller.register(self._feed.socket, zmq.POLLIN)
+        self._poller.register(self._station.socket, zmq.POLLIN)
         self._poller.register(self._commands.socket, zmq.POLLIN)
         self._opened = True
         for sentence in recovered.sentences():
@@ -147,6 +145,7 @@ class RecorderProcess:
             self._end_orderly()
             self._preparation.close()
             self._commands.close()
+            self._station.close()
             self._feed.close()
             self._catalog.close()
         self._heartbeat.beat(ProcessState.STOPPED)
@@ -174,9 +173,12 @@ class RecorderProcess:
         return not self._context.stopping
 
     def _turn(self, *, serve: bool) -> None:
-        self._poller.poll(_TURN_MS)
+        busy = self._feed.recording and self._feed.waiting > 0
+        self._poller.poll(0 if busy else _TURN_MS)
         began = time.perf_counter()
-        self._drain()
+        self._feed.collect(self._clock.now_ns())
+        self._hear()
+        self._work.take(_TAKE_LIMIT)
         if serve:
             self._commands.serve()
         now_ns = self._clock.now_ns()
@@ -189,53 +191,46 @@ class RecorderProcess:
 
     def _metrics(self) -> dict[str, float]:
         worst, self._turn_max_ms = self._turn_max_ms, 0.0
-        return {"turn_max_ms": worst, "malformed": float(self._feed.malformed)}
+        malformed = self._feed.malformed + self._station.malformed
+        return {"turn_max_ms": worst, "malformed": float(malformed)}
 
     # Messages.
 
-    def _drain(self) -> None:
-        buttons, self._late_buttons = self._late_buttons, []
-        for button in buttons:
-            self._requests.press(button)
-        for _, value in self._feed.drain(_DRAIN_LIMIT):
-            button = self._see(value)
-            if isinstance(value, Sample):
-                self._work.take(value)
-            if button:
-                self._requests.press(button)
+    def _hear(self) -> None:
+        """What is said about the station, and the buttons of input devices."""
+        for _, value in self._station.drain():
+            if isinstance(value, CameraSetup):
+                self._work.cameras[value.name] = value
+                self._feed.span_ns = self._span_ns()
+            elif isinstance(value, TaskStatus):
+                self._work.task = value
+            elif isinstance(value, StationStatus):
+                for process in value.processes:
+                    if process.process != self._context.name:
+                        self._feed.connect(process.process)
+            elif isinstance(value, Event):
+                self._hear_event(value)
 
-    def _take_waiting(self, recording: Recording) -> None:
-        """Samples that arrived before the episode ends; buttons among them are pressed afterwards.
+    def _hear_event(self, event: Event) -> None:
+        self._preparation.see(event)
+        if event.kind == "scene.reset" and not self._feed.recording:
+            self._feed.forget(event.capture_ns)
+        elif event.kind == "input.button":
+            self._requests.press(str(event.fields.get("button")), event.capture_ns)
 
-        Raises:
-            StorageError: The disk is full or broken.
-        """
-        for _, value in self._feed.drain(_QUEUE):
-            button = self._see(value)
-            if isinstance(value, Sample):
-                recording.take(value, self._clock.now_ns())
-            if button:
-                self._late_buttons.append(button)
-
-    def _see(self, value: object) -> str:
-        """Keep what a message says about the station; the button that it reports, if any."""
-        if isinstance(value, CameraSetup):
-            self._work.cameras[value.name] = value
-        elif isinstance(value, TaskStatus):
-            self._work.task = value
-        elif isinstance(value, ForceBatch) and not self._work.force_sensors:
+    def _meet(self, value: Any) -> None:
+        """The first message of a topic tells what is to be recorded."""
+        if isinstance(value, ForceBatch):
             self._work.force_sensors = value.names
-            self._feed.socket.unsubscribe(b"force")  # until the next recording no more are wanted
-        elif isinstance(value, Event):
-            self._preparation.see(value)
-            if value.kind == "input.button":
-                return str(value.fields.get("button"))
-        return ""
 
-    def _want_samples(self, wanted: bool) -> None:
-        change = self._feed.socket.subscribe if wanted else self._feed.socket.unsubscribe
-        for topic in _WHILE_RECORDING:
-            change(topic.encode())
+    def _span_ns(self) -> int:
+        """What is kept while nothing is recorded: the pre-roll, back to the keyframe before it."""
+        recording = self._context.config.recording
+        if recording.preroll_s <= 0:
+            return 0
+        rates = [setup.fps for setup in self._work.cameras.values()] if self._opened else []
+        keyframes_ns = keyframe_span_ns(recording.keyframe_frames, min(rates, default=30))
+        return round(recording.preroll_s * NS_PER_S) + keyframes_ns
 
     def _publish_event(self, event: Event) -> None:
         if self._publisher is not None:

@@ -67,10 +67,15 @@ class RecorderRequests:
             "status": self.status,
         }
 
-    def press(self, button: str) -> None:
-        """A button of an input device; what it cannot do is told to the operator."""
+    def press(self, button: str, at_ns: int = 0) -> None:
+        """A button of an input device; what it cannot do is told to the operator.
+
+        Args:
+            button: Its name.
+            at_ns: When it was pressed, 0 for now.
+        """
         requests: dict[str, Callable[[], object]] = {
-            "record": self._toggle,
+            "record": lambda: self._toggle(at_ns),
             "save": self.save,
             "discard": self.discard,
             "redo": self.redo,
@@ -237,9 +242,14 @@ class RecorderRequests:
             "text": self._flow.text or work.text,
         }
 
-    def _toggle(self) -> dict[str, Any]:
-        running = self._flow.state in (RecorderState.RECORDING, RecorderState.COUNTDOWN)
-        return self.stop() if running else self.record()
+    def _toggle(self, at_ns: int) -> dict[str, Any]:
+        if self._flow.state in (RecorderState.RECORDING, RecorderState.COUNTDOWN):
+            return self.stop()
+        self._work.key_ns = at_ns
+        try:
+            return self.record()
+        finally:
+            self._work.key_ns = 0
 
     def _do(self, steps: Steps, outcome: str = "", reason: str = "") -> None:
         self._work.do(steps, outcome, reason)

@@ -51,4 +51,5 @@ def recorder_status(flow: EpisodeFlow, work: EpisodeWork, now_ns: int) -> Record
         verdict_reasons=reasons,
         can_undo=work.verdicts > 0 and flow.state in (RecorderState.IDLE, RecorderState.FAULT),
         text=flow.text or silence or work.text,
+        preroll_s=work.preroll_s(now_ns),
     )

@@ -387,3 +387,77 @@ def test_a_crash_is_recovered_at_the_next_start(tmp_path: Path, run_dir: Path) -
         assert "cut off by a crash" in row.recovery_loss
     finally:
         again.close()
+
+
+def episode_of(station: FakeStation) -> EpisodeReader:
+    """A short episode, recorded now."""
+    uuid = station.call("record")["episode"]
+    station.settle(lambda: station.status is not None and min(station.status.frames.values(), default=0) > 30)
+    station.call("stop")
+    return EpisodeReader(station.data.episodes / f"{uuid}.mcap")
+
+
+def test_an_episode_keeps_the_moments_before_its_key(station: FakeStation) -> None:
+    station.config.recording.preroll_s = 0.3
+    opened(station)
+    armed_s = time.monotonic()
+    station.settle(lambda: time.monotonic() > armed_s + 0.6)
+    assert station.status is not None
+    assert station.status.preroll_s == 0.3
+    with episode_of(station) as reader:
+        start_ns = reader.header.start_ns
+        first, second = (reader.video(name) for name in CAMERAS)
+        assert first.keyframe[0]
+        assert first.seq[0] == second.seq[0]
+        assert first.capture_ns[0] <= start_ns - 300_000_000
+        ticks = reader.joints("sent").capture_ns
+        assert abs(ticks[0] - first.capture_ns[0]) < 100_000_000
+        assert reader.footer is not None
+        assert not reader.footer.lost
+        started = next(event for event in reader.events() if event.kind == "recorder.started")
+        assert started.capture_ns == start_ns
+        again = first.keyframe & (first.capture_ns >= start_ns)
+        assert again.any(), "the cameras were asked for a keyframe at the key"
+
+
+def test_nothing_of_the_episode_before_or_of_another_scene_gets_into_the_next(station: FakeStation) -> None:
+    opened(station)
+    station.pump(10)
+    with episode_of(station) as reader:
+        ended_ns = int(reader.video("overhead").capture_ns[-1])
+    station.pump(25)
+    with episode_of(station) as reader:
+        assert ended_ns < reader.video("overhead").capture_ns[0] < reader.header.start_ns
+    station.call("prepare", seed=5)
+    ready_ns = time.monotonic_ns()
+    with episode_of(station) as reader:
+        assert reader.header.start_ns >= ready_ns
+        assert reader.video("overhead").capture_ns[0] >= reader.header.start_ns
+        assert reader.joints("sent").capture_ns[0] >= reader.header.start_ns
+
+
+def test_without_preroll_nothing_before_the_key_is_kept(tmp_path: Path, run_dir: Path) -> None:
+    station = FakeStation(DataDir(tmp_path / "data"), run_dir, preroll_s=0.0)
+    try:
+        opened(station)
+        station.pump(10)
+        assert station.status is not None
+        assert station.status.preroll_s == 0.0
+        with episode_of(station) as reader:
+            assert reader.video("overhead").capture_ns[0] >= reader.header.start_ns
+    finally:
+        station.close()
+
+
+def test_an_episode_begins_when_the_button_was_pressed(station: FakeStation) -> None:
+    opened(station)
+    station.pump(10)
+    pressed_ns = time.monotonic_ns()
+    station.publishers["control"].send(
+        "event", Event("input.button", pressed_ns, "control", fields={"button": "record"})
+    )
+    station.settle(lambda: "recorder.started" in station.kinds())
+    uuid = station.recorder._work.episode
+    station.call("stop")
+    with EpisodeReader(station.data.episodes / f"{uuid}.mcap") as reader:
+        assert reader.header.start_ns == pressed_ns

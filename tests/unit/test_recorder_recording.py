@@ -11,8 +11,9 @@ import pytest
 from recorders.synthetic import synthetic_header, synthetic_packets, synthetic_tick
 from recorders.writer import EpisodeWriter
 from teleop_app.core.types import Event, VideoPacket, WorldState
-from teleop_app.station.episode_recording import ALIGN_NS, SILENT_NS, Recording, VideoStart
+from teleop_app.station.episode_recording import ALIGN_NS, SILENT_NS, Recording
 from teleop_app.station.thumbnail import LiveThumbnail, make_thumbnail, thumbnail_camera
+from teleop_app.station.video_start import VideoStart
 
 
 def packet(camera: str, seq: int, keyframe: bool) -> VideoPacket:
