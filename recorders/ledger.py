@@ -8,6 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 IntArray = NDArray[np.int64]
+NEVER_ARRIVED = "never arrived"
+"""Why a sample is missing that left a gap in its source's numbers."""
+OTHER = "other topics"
+"""Where refusals on topics with impossible names, and those beyond all measure, are booked."""
+_MAX_REASONS = 1000
+_MAX_TOPIC = 200
 
 
 class Ledger:
@@ -24,6 +30,7 @@ class Ledger:
         self.lost: Counter[str] = Counter()
         self.repeated: Counter[str] = Counter()
         self._refused: Counter[tuple[str, str]] = Counter()
+        self._told: Counter[tuple[str, str]] = Counter()
         self._notes: list[str] = []
         self._next_seq: dict[str, int] = {}
         self._counters: dict[str, tuple[int, int, int]] = {}
@@ -47,26 +54,29 @@ class Ledger:
             self.lost[topic] += missing
         return missing
 
-    def continued(self, topic: str, seq: int, at_ns: int, period_ns: int = 0, step: int = 1) -> int:
+    def continued(
+        self, topic: str, seq: int, at_ns: int, period_ns: int = 0, step: int = 1, until_ns: int | None = None
+    ) -> int:
         """As `sequence`, for a source that may start anew at any number; returns a number that goes on.
 
         Args:
             topic: Where the loss is booked.
             seq: As the source counts.
             at_ns: Time of the (first) sample.
-            period_ns: From message to message, tells how many a restart cost; 0: the mean so far.
-            step: How many samples a message carries.
+            period_ns: From sample to sample, tells how many a restart cost; 0: from message to message.
+            step: How many samples the message carries.
+            until_ns: Time of the last of them.
         """
         next_seq, offset, last_ns = self._counters.get(topic, (seq, 0, at_ns))
         missing = seq - next_seq
         if missing < 0 and at_ns > last_ns:
             period_ns = period_ns or self._mean_period_ns(topic) or at_ns - last_ns
-            missing = max(0, round((at_ns - last_ns) / period_ns) - 1) * step
+            missing = max(0, round((at_ns - last_ns) / period_ns) - 1)
             offset += next_seq + missing - seq
             self.note(f"The source of {topic} was restarted during the recording.")
         if missing < 0:
             return seq + offset  # old or doubled: its time tells, and it is refused
-        self._counters[topic] = (seq + step, offset, at_ns)
+        self._counters[topic] = (seq + step, offset, at_ns if until_ns is None else until_ns)
         if missing:
             self.lost[topic] += missing
         return seq + offset
@@ -92,11 +102,17 @@ class Ledger:
 
     def refuse(self, topic: str, reason: str, count: int = 1) -> None:
         """Book samples that were not recorded; `reason` completes `refused because ...`."""
+        if (topic, reason) not in self._refused:
+            topic = topic if self._has_room(topic) else OTHER
         self._refused[topic, reason] += count
         self.lost[topic] += count
 
+    def _has_room(self, topic: str) -> bool:
+        return len(self._refused) < _MAX_REASONS and len(topic) <= _MAX_TOPIC and topic.isprintable()
+
     def lose(self, topic: str, count: int, sentence: str) -> None:
         """Book a loss known from outside, such as a process that died, with its sentence."""
+        self._told[topic, sentence] += count
         self.lost[topic] += count
         self.note(sentence)
 
@@ -105,19 +121,31 @@ class Ledger:
         if sentence not in self._notes:
             self._notes.append(sentence)
 
+    def lost_by_reason(self) -> dict[str, dict[str, int]]:
+        """Samples lost, by topic and reason; each topic's sum is that of `lost`."""
+        found: dict[str, dict[str, int]] = {}
+        for booked in (self._refused, self._told):
+            for (topic, reason), count in sorted(booked.items()):
+                found.setdefault(topic, {})[reason] = count
+        for topic, missing in self._never_arrived().items():
+            found.setdefault(topic, {})[NEVER_ARRIVED] = missing
+        return found
+
+    def _never_arrived(self) -> dict[str, int]:
+        missing = self.lost.copy()
+        for booked in (self._refused, self._told):
+            for (topic, _), count in booked.items():
+                missing[topic] -= count
+        return {topic: count for topic, count in sorted(missing.items()) if count > 0}
+
     def reasons(self) -> tuple[str, ...]:
         """Sentences on everything that was lost or refused."""
         refused = [
             f"{_samples(count)} of {topic} refused because {reason}."
             for (topic, reason), count in sorted(self._refused.items())
         ]
-        missing = self.lost.copy()
-        for (topic, _), count in self._refused.items():
-            missing[topic] -= count
         skipped = [
-            f"{_samples(count)} of {topic} never arrived."
-            for topic, count in sorted(missing.items())
-            if count > 0
+            f"{_samples(count)} of {topic} {NEVER_ARRIVED}." for topic, count in self._never_arrived().items()
         ]
         repeated = [
             f"{_samples(count)} of {topic} came twice and {'are' if count > 1 else 'is'} kept once."

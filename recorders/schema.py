@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +16,15 @@ IntArray = NDArray[np.int64]
 
 JOINT_KINDS = ("policy", "commanded", "sent", "measured")
 """Joint-vector streams of a control tick. The operator stream is poses, see `topic_operator`."""
+
+
+_TOPIC_NAME = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+_MAX_NAME = 100
+
+
+def is_topic_name(name: str) -> bool:
+    """Whether a stream, microphone or sensor may be called so: letters, digits, `_`, `-`, `.`, inner `/`."""
+    return len(name) <= _MAX_NAME and _TOPIC_NAME.fullmatch(name) is not None
 
 
 def topic_joints(kind: str) -> str:
@@ -48,8 +58,13 @@ def topic_stamps(camera: str) -> str:
 
 
 def topic_depth(camera: str) -> str:
-    """Topic of a camera's depth images, lossless."""
+    """Topic of a camera's depth images (foxglove.CompressedImage, 16-bit PNG)."""
     return f"/camera/{camera}/depth"
+
+
+def topic_depth_stamps(camera: str) -> str:
+    """Topic of the times of a camera's depth images (teleop.FrameStamp)."""
+    return f"/camera/{camera}/depth/stamps"
 
 
 def topic_audio(source: str) -> str:
@@ -57,8 +72,13 @@ def topic_audio(source: str) -> str:
     return f"/audio/{source}"
 
 
+def topic_audio_stamps(source: str) -> str:
+    """Topic of the times of a microphone's blocks (teleop.FrameStamp) that has a clock of its own."""
+    return f"/audio/{source}/stamps"
+
+
 def topic_stream(stream: str) -> str:
-    """Topic of a numeric stream (teleop.Samples)."""
+    """Topic of a numeric stream (teleop.Sample, one message a sample)."""
     return f"/stream/{stream}"
 
 

@@ -89,10 +89,10 @@ def field_packed(number: int, values: NDArray[np.generic]) -> bytes:
 
 
 class Template:
-    """A message of fixed shape: `stamp`, then constant bytes with `count` doubles in them.
+    """A message of fixed shape: `stamp`, then constant bytes with `count` 8-byte numbers in them.
 
     Args:
-        parts: Constant bytes, and None where a double (8 bytes, little-endian) stands.
+        parts: Constant bytes, and None where a number (double or sfixed64, little-endian) stands.
     """
 
     def __init__(self, parts: list[bytes | None]) -> None:
@@ -131,12 +131,17 @@ class Template:
         Returns:
             None when one of them is not of this shape.
         """
+        words = self.extract_words(block, starts)
+        return None if words is None else words.view(np.float64)
+
+    def extract_words(self, block: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """As `extract`, with the bits of each number as an integer: for sfixed64 fields."""
         bodies = starts[:, None] + STAMP_BYTES
         if not np.array_equal(
             block[bodies + self._fixed], np.broadcast_to(self._constant, (len(starts), len(self._fixed)))
         ):
             return None
-        return np.ascontiguousarray(block[bodies + self._places]).view("<f8").astype(np.float64)
+        return np.ascontiguousarray(block[bodies + self._places]).view("<i8").astype(np.int64)
 
 
 def joint_template(names: tuple[str, ...], with_motion: bool) -> Template:
@@ -168,6 +173,26 @@ def pose_template(frame: str) -> Template:
     for key in keys:
         parts.extend((key, None))
     return Template(parts)
+
+
+def sample_template(count: int, with_device: bool) -> Template:
+    """teleop.Sample: `count` doubles, then the device's stamp (an integer) if `with_device`."""
+    parts: list[bytes | None] = [sample_head(count), *[None] * count]
+    return Template([*parts, DEVICE_STAMP, None] if with_device else parts)
+
+
+def sample_head(count: int) -> bytes:
+    """What stands before the packed values of a teleop.Sample."""
+    return tag(2, _BYTES) + varint(8 * count)
+
+
+DEVICE_STAMP = tag(3, _FIXED64)
+"""What stands before the device's stamp in a teleop.Sample."""
+
+
+def frame_stamp_template() -> Template:
+    """teleop.FrameStamp: the integers seq, device_ns, receive_utc_ns, exposure_ns."""
+    return Template([part for number in (2, 3, 4, 5) for part in (tag(number, _FIXED64), None)])
 
 
 def fields(payload: bytes | memoryview) -> Iterator[tuple[int, int | bytes]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from array import array
 from collections import Counter
@@ -16,38 +15,49 @@ import numpy as np
 from mcap.writer import CompressionType, Writer
 from numpy.typing import NDArray
 
-from recorders import messages, wire
+from recorders import message_bodies, messages
 from recorders.durability import SYSTEM, AppendFile, Reserve, SystemCalls, is_disk_full, publish
 from recorders.ledger import Ledger, nearest_spacing_ns
-from recorders.messages import schema_data
-from recorders.picture_chain import PictureChain
+from recorders.message_sink import MessageSink
 from recorders.records import to_metadata
 from recorders.schema import (
+    ATTACHMENT_PREVIEW,
     METADATA_FOOTER,
     METADATA_HEADER,
-    TOPIC_EVENT,
-    TOPIC_INPUT,
     TOPIC_INSTRUCTION,
-    TOPIC_TICK,
-    TOPIC_WORLD,
     EpisodeFooter,
     EpisodeHeader,
-    topic_calibration,
+    topic_depth,
     topic_force,
     topic_joints,
-    topic_operator,
+    topic_stream,
     topic_video,
 )
+from recorders.stream_writers_camera import CameraWriter
+from recorders.stream_writers_control import ControlWriter
+from recorders.stream_writers_sensor import SensorWriter, with_sound_streams
+from recorders.sync_report import sync_pairs
 from recorders.tracks import concatenated
-from teleop_app.core.clock import NS_PER_MS, NS_PER_S, ClockAnchor
+from teleop_app.core.clock import NS_PER_MS, NS_PER_S
 from teleop_app.core.errors import StorageError
-from teleop_app.core.types import ControlTick, Event, ForceBatch, InputSample, VideoPacket, WorldState
+from teleop_app.core.types import (
+    AudioBlock,
+    ClockFit,
+    ControlTick,
+    DepthPacket,
+    Event,
+    ForceBatch,
+    InputSample,
+    StreamBatch,
+    VideoPacket,
+    WorldState,
+)
 
 logger = logging.getLogger(__name__)
 PROFILE = "teleop-episode"
 CHUNK_BYTES = 4 << 20
 """A chunk ends at this size even before its time is up."""
-_MAX_SEQUENCE = 0xFFFFFFFF
+MAX_PREVIEW_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,32 +124,20 @@ class EpisodeWriter:
         reserve: Reserve | None = None,
         calls: SystemCalls = SYSTEM,
     ) -> None:
-        self.header = header
         self.ledger = Ledger()
+        self.header, unsound = with_sound_streams(header)
+        for sentence in unsound:
+            self.ledger.note(sentence)
         self._destination = destination
         self._reserve = reserve
         self._calls = calls
-        self._anchor = ClockAnchor(header.anchor_monotonic_ns, header.anchor_utc_ns)
-        self._offset_ns = header.anchor_utc_ns - header.anchor_monotonic_ns
         self._flush_ns = round(flush_s * NS_PER_S)
         self._flush_due_ns = 0
-        self._tick_period_ns = NS_PER_S // header.control_rate_hz
-        self._schemas: dict[str, int] = {}
-        self._channels: dict[str, int] = {}
-        self._motion = wire.joint_template(header.joint_names, with_motion=True)
-        self._position = wire.joint_template(header.joint_names, with_motion=False)
-        self._pose = wire.pose_template("world")
-        self._joint_topics = {
-            kind: topic_joints(kind) for kind in ("policy", "commanded", "sent", "measured")
-        }
-        self._operator_topics = [topic_operator(arm) for arm in header.arms]
-        self._cameras = {camera.name: camera for camera in header.cameras}
         self._tick_times = array("q")
         self._lateness = array("q")
         self._actors: Counter[str] = Counter()
-        self._frame_times = {name: array("q") for name in self._cameras}
-        self._chains = {name: PictureChain() for name in self._cameras}
         self._first_ns = self._last_ns = 0
+        self._preview = b""
         self._finished: FinishedEpisode | None = None
         self._file = AppendFile(path, sync_s, calls)
         self._mcap = Writer(
@@ -148,6 +146,10 @@ class EpisodeWriter:
             compression=CompressionType.ZSTD,
             enable_data_crcs=True,
         )
+        self._sink = MessageSink(self._mcap, self.ledger, header.anchor_utc_ns - header.anchor_monotonic_ns)
+        self._control = ControlWriter(self._sink, self.header)
+        self._camera = CameraWriter(self._sink, self.header)
+        self._sensor = SensorWriter(self._sink, self.header)
         try:
             self._begin(attachments)
         except StorageError:
@@ -159,16 +161,18 @@ class EpisodeWriter:
         header = self.header
         self._mcap.start(PROFILE, f"teleop-app {header.software} mcap-python/{mcap.__version__}")
         self._mcap.add_metadata(METADATA_HEADER, to_metadata(header))
-        started_ns = header.started_utc_ns
         for item in attachments:
-            self._mcap.add_attachment(started_ns, started_ns, item.name, item.media_type, item.content)
-        body = messages.instruction_body(header.instruction, header.task, header.paraphrases)
-        self._put(TOPIC_INSTRUCTION, messages.INSTRUCTION, started_ns, body, started_ns, 0)
-        for camera in header.cameras:
-            topic = topic_calibration(camera.name)
-            body = messages.calibration_body(camera)
-            self._put(topic, messages.CAMERA_CALIBRATION, started_ns, body, started_ns, 0)
+            self._attach(item)
+        started_ns = header.started_utc_ns - self._sink.offset_ns
+        body = message_bodies.instruction_body(header.instruction, header.task, header.paraphrases)
+        payload = self._sink.stamp(started_ns) + body
+        self._sink.put(TOPIC_INSTRUCTION, messages.INSTRUCTION, started_ns, payload, started_ns, 0)
+        self._camera.add_calibrations(started_ns)
         self._mcap.flush()
+
+    def _attach(self, item: Attachment) -> None:
+        at_ns = self.header.started_utc_ns
+        self._mcap.add_attachment(at_ns, at_ns, item.name, item.media_type, item.content)
 
     @property
     def size_bytes(self) -> int:
@@ -185,18 +189,18 @@ class EpisodeWriter:
         """First to last frame or tick so far."""
         return (self._last_ns - self._first_ns) / NS_PER_S
 
-    def frames(self, camera: str) -> int:
-        """Frames of a camera written so far."""
-        return len(self._frame_times.get(camera, ()))
-
-    def lost_frames(self, camera: str) -> int:
-        """Frames of a camera lost so far."""
-        return self.ledger.lost[topic_video(camera)]
-
     @property
     def ticks(self) -> int:
         """Control ticks written so far."""
         return len(self._tick_times)
+
+    def frames(self, camera: str) -> int:
+        """Frames of a camera written so far."""
+        return self._camera.frames(camera)
+
+    def lost_frames(self, camera: str) -> int:
+        """Frames of a camera lost so far."""
+        return self.ledger.lost[topic_video(camera)]
 
     def add_tick(self, tick: ControlTick) -> None:
         """A control tick: its joint streams, operator poses and state.
@@ -204,66 +208,12 @@ class EpisodeWriter:
         Raises:
             StorageError: The disk refused an earlier chunk.
         """
-        seq = self.ledger.continued(TOPIC_TICK, tick.seq, tick.tick_ns, self._tick_period_ns)
-        if not self._in_order(TOPIC_TICK, tick.tick_ns):
-            return
-        now = tick.tick_ns
-        stamp = wire.stamp(now + self._offset_ns)
-        self._put_stamped(TOPIC_TICK, messages.TICK, now, stamp + messages.tick_body(tick), now, seq)
-        if tick.policy is not None:
-            self._add_joints("policy", tick.policy, now, stamp, now, seq)
-        self._add_joints("commanded", tick.commanded, now, stamp, now, seq)
-        sent_stamp = wire.stamp(tick.sent_ns + self._offset_ns)
-        self._add_joints("sent", tick.sent, tick.sent_ns, sent_stamp, tick.sent_ns, seq)
-        self._add_measured(tick, seq)
-        for topic, pose in zip(self._operator_topics, tick.operator_pose, strict=False):
-            if math.isfinite(pose[0]):
-                self._add_pose(topic, pose, now, stamp, seq)
-        self._tick_times.append(now)
-        self._lateness.append(now - tick.due_ns)
-        self._actors[tick.actor.value] += 1
-        self._extend(now)
+        if self._control.add_tick(tick):
+            self._tick_times.append(tick.tick_ns)
+            self._lateness.append(tick.tick_ns - tick.due_ns)
+            self._actors[tick.actor.value] += 1
+            self._extend(tick.tick_ns)
         self.poll()
-
-    def _add_joints(
-        self, kind: str, vector: NDArray[np.float64], at_ns: int, stamp: bytes, ready_ns: int, seq: int
-    ) -> None:
-        topic = self._joint_topics[kind]
-        if vector.shape != (self._position.count,) or vector.dtype != np.float64:
-            self.ledger.refuse(topic, f"it had shape {vector.shape}, not ({self._position.count},)")
-        elif not np.isfinite(vector).all():
-            self.ledger.refuse(topic, "it held a number that is not finite")
-        elif self._in_order(topic, at_ns):
-            self._put_stamped(
-                topic, messages.JOINT_STATES, at_ns, stamp + self._position.fill(vector), ready_ns, seq
-            )
-
-    def _add_measured(self, tick: ControlTick, seq: int) -> None:
-        topic = self._joint_topics["measured"]
-        count = self._position.count
-        if not tick.measured.shape == tick.measured_velocity.shape == tick.measured_effort.shape == (count,):
-            self.ledger.refuse(topic, f"it had not shape ({count},)")
-            return
-        values = np.empty((count, 3))
-        values[:, 0] = tick.measured
-        values[:, 1] = tick.measured_velocity
-        values[:, 2] = tick.measured_effort
-        if not np.isfinite(values).all() and (np.isinf(values).any() or np.isnan(tick.measured).any()):
-            self.ledger.refuse(topic, "it held a number that is not finite")
-            return
-        if not self.ledger.is_later(topic, tick.measured_ns):
-            self.ledger.repeated[topic] += 1
-            return
-        payload = wire.stamp(tick.measured_ns + self._offset_ns) + self._motion.fill(values.reshape(-1))
-        self._put_stamped(topic, messages.JOINT_STATES, tick.measured_ns, payload, tick.tick_ns, seq)
-
-    def _add_pose(self, topic: str, pose: NDArray[np.float64], at_ns: int, stamp: bytes, seq: int) -> None:
-        if pose.shape != (7,) or not np.isfinite(pose).all():
-            self.ledger.refuse(topic, "it was not seven finite numbers")
-            return
-        xyz_quat_xyzw = pose.astype(np.float64)[[0, 1, 2, 4, 5, 6, 3]]
-        payload = stamp + self._pose.fill(xyz_quat_xyzw)
-        self._put_stamped(topic, messages.POSE_IN_FRAME, at_ns, payload, at_ns, seq)
 
     def add_input(self, sample: InputSample, receive_ns: int | None = None) -> None:
         """An operator sample as it came.
@@ -275,18 +225,7 @@ class EpisodeWriter:
         Raises:
             StorageError: As `add_tick`.
         """
-        if receive_ns is not None and sample.capture_ns > receive_ns + NS_PER_S:
-            self.ledger.refuse(TOPIC_INPUT, "its time lay in the future")
-            return
-        self.ledger.sequence(TOPIC_INPUT, sample.seq, source=sample.source)
-        self._put(
-            TOPIC_INPUT,
-            messages.INPUT,
-            sample.capture_ns + self._offset_ns,
-            messages.input_body(sample),
-            (receive_ns or sample.capture_ns) + self._offset_ns,
-            sample.seq,
-        )
+        self._control.add_input(sample, receive_ns)
 
     def add_event(self, event: Event) -> None:
         """Something that happened.
@@ -294,9 +233,52 @@ class EpisodeWriter:
         Raises:
             StorageError: As `add_tick`.
         """
-        utc_ns = event.capture_ns + self._offset_ns
-        body = messages.event_body(event)
-        self._put(TOPIC_EVENT, messages.EVENT, utc_ns, body, utc_ns, self.ledger.counts[TOPIC_EVENT])
+        self._control.add_event(event)
+
+    def add_packet(self, packet: VideoPacket) -> None:
+        """An encoded frame; the first one of a camera must be a keyframe.
+
+        Raises:
+            StorageError: As `add_tick`.
+        """
+        if self._camera.add_packet(packet):
+            self._extend(packet.capture_ns)
+        self.poll()
+
+    def add_depth(self, packet: DepthPacket) -> None:
+        """A depth image of a camera whose header has a depth unit.
+
+        Raises:
+            StorageError: As `add_tick`.
+        """
+        self._camera.add_depth(packet)
+        self.poll()
+
+    def add_stream(self, batch: StreamBatch) -> None:
+        """Samples of a numeric stream that the header names.
+
+        Raises:
+            StorageError: As `add_tick`.
+        """
+        self._sensor.add_stream(batch)
+        self.poll()
+
+    def add_audio(self, block: AudioBlock) -> None:
+        """Sound of a microphone that the header names.
+
+        Raises:
+            StorageError: As `add_tick`.
+        """
+        self._sensor.add_audio(block)
+        self.poll()
+
+    def add_clock(self, fit: ClockFit) -> None:
+        """How a device's clock maps to the host's.
+
+        Raises:
+            StorageError: As `add_tick`.
+        """
+        self._sensor.add_clock(fit)
 
     def add_force(self, batch: ForceBatch) -> None:
         """Contact forces; each sensor's part is one message at the time of its first sample.
@@ -304,22 +286,7 @@ class EpisodeWriter:
         Raises:
             StorageError: As `add_tick`.
         """
-        count = len(batch.capture_ns)
-        if count == 0:
-            return
-        whole = batch.force.shape == (count, len(batch.names), 3)
-        finite = bool(whole and np.isfinite(batch.force).all())
-        at_ns, ready_ns = int(batch.capture_ns[0]), int(batch.capture_ns[-1])
-        for index, name in enumerate(batch.names):
-            topic = topic_force(name)
-            seq = self.ledger.continued(topic, batch.seq, at_ns, step=count)
-            if not finite:
-                reason = "it held a number that is not finite" if whole else "its shape was wrong"
-                self.ledger.refuse(topic, reason, count)
-            elif self._in_order(topic, at_ns, count):
-                body = messages.force_body(batch, index, self._offset_ns)
-                stamp = wire.stamp(at_ns + self._offset_ns)
-                self._put_stamped(topic, messages.FORCE, at_ns, stamp + body, ready_ns, seq)
+        self._sensor.add_force(batch)
         self.poll()
 
     def add_world(self, world: WorldState) -> None:
@@ -328,53 +295,18 @@ class EpisodeWriter:
         Raises:
             StorageError: As `add_tick`.
         """
-        seq = self.ledger.continued(TOPIC_WORLD, world.seq, world.capture_ns)
-        if not (np.isfinite(world.qpos).all() and math.isfinite(world.sim_time_s)):
-            self.ledger.refuse(TOPIC_WORLD, "it held a number that is not finite")
-        elif self._in_order(TOPIC_WORLD, world.capture_ns):
-            at_ns = world.capture_ns
-            stamp = wire.stamp(at_ns + self._offset_ns)
-            self._put_stamped(
-                TOPIC_WORLD, messages.WORLD, at_ns, stamp + messages.world_body(world), at_ns, seq
-            )
+        self._sensor.add_world(world)
 
-    def add_packet(self, packet: VideoPacket) -> None:
-        """An encoded frame; the first one of a camera must be a keyframe.
+    def set_preview(self, jpeg: bytes) -> None:
+        """Keep a strip of small pictures; the last one given is attached when the episode ends.
 
-        Raises:
-            StorageError: As `add_tick`.
+        Args:
+            jpeg: At most `MAX_PREVIEW_BYTES`; anything else is left out with a sentence.
         """
-        topic = topic_video(packet.camera)
-        camera = self._cameras.get(packet.camera)
-        if camera is None:
-            self.ledger.refuse(topic, "the camera was not there when the episode began")
-            return
-        lost = self.ledger.lost[topic]
-        seq = self.ledger.continued(topic, packet.seq, packet.capture_ns, NS_PER_S // camera.fps)
-        if (packet.width, packet.height) != (camera.width, camera.height):
-            self.ledger.refuse(topic, "its size changed during the episode")
-            return
-        if not self._in_order(topic, packet.capture_ns):
-            return
-        missing = self.ledger.lost[topic] - lost
-        chain = self._chains[packet.camera]
-        if not chain.accepts(packet.payload, missing):
-            reason = "a frame that it builds on was lost" if chain.started else "no keyframe came before it"
-            self.ledger.refuse(topic, reason)
+        if jpeg.startswith(b"\xff\xd8") and len(jpeg) <= MAX_PREVIEW_BYTES:
+            self._preview = jpeg
         else:
-            body = messages.video_body(packet.camera, packet.payload)
-            stamp = wire.stamp(packet.capture_ns + self._offset_ns)
-            self._put_stamped(
-                topic,
-                messages.COMPRESSED_VIDEO,
-                packet.capture_ns,
-                stamp + body,
-                packet.encoded_ns,
-                seq,
-            )
-            self._frame_times[packet.camera].append(packet.capture_ns)
-            self._extend(packet.capture_ns)
-        self.poll()
+            self.ledger.note(f"The preview is left out: {len(jpeg)} bytes that are no small JPEG.")
 
     def poll(self) -> None:
         """End the chunk when its time is up. Called by `add_*`; call it yourself while nothing comes.
@@ -408,6 +340,8 @@ class EpisodeWriter:
         try:
             self._flush_with_reserve()
             footer = self._footer(outcome, truncated=bool(truncated), recovered=recovered)
+            if self._preview:
+                self._attach(Attachment(ATTACHMENT_PREVIEW, "image/jpeg", self._preview))
             self._mcap.add_metadata(METADATA_FOOTER, to_metadata(footer))
             self._mcap.finish()
             self._flush_with_reserve()
@@ -431,10 +365,11 @@ class EpisodeWriter:
         self._file.close()
 
     def _footer(self, outcome: str, *, truncated: bool, recovered: bool) -> EpisodeFooter:
-        ticks = np.array(self._tick_times, np.int64)
-        frames = concatenated(np.array(times, np.int64) for times in self._frame_times.values())
+        ticks = np.asarray(self._tick_times, np.int64)
+        times = self._times_by_stream()
+        frames = concatenated(times[camera.name] for camera in self.header.cameras if camera.name in times)
         spacing = nearest_spacing_ns(frames, ticks) if len(ticks) and len(frames) else np.zeros(1)
-        late = np.array(self._lateness if self._lateness else [0], np.int64)
+        late = np.asarray(self._lateness, np.int64) if len(ticks) else np.zeros(1)
         return EpisodeFooter(
             duration_ns=self._last_ns - self._first_ns,
             outcome=outcome,
@@ -446,39 +381,28 @@ class EpisodeWriter:
             sync_p95_ms=round(float(np.percentile(spacing, 95)) / NS_PER_MS, 3),
             recovered=recovered,
             truncated=truncated,
+            lost_by_reason=self.ledger.lost_by_reason(),
+            sync=sync_pairs(times),
         )
+
+    def _times_by_stream(self) -> dict[str, NDArray[np.int64]]:
+        """Capture times by the name a person knows a stream by, the most important first."""
+        header = self.header
+        topics = {camera.name: topic_video(camera.name) for camera in header.cameras}
+        topics |= {kind: topic_joints(kind) for kind in ("measured", "sent")}
+        topics |= {f"stream {stream.name}": topic_stream(stream.name) for stream in header.streams}
+        topics |= {f"force {name}": topic_force(name) for name in header.force_sensors}
+        topics |= {f"depth {camera.name}": topic_depth(camera.name) for camera in header.cameras}
+        times = self._sink.times
+        return {
+            name: np.asarray(times[topic], np.int64) for name, topic in topics.items() if times.get(topic)
+        }
 
     def _extend(self, at_ns: int) -> None:
         if self._first_ns == 0:
             self._first_ns = self._last_ns = at_ns
         self._first_ns = min(self._first_ns, at_ns)
         self._last_ns = max(self._last_ns, at_ns)
-
-    def _in_order(self, topic: str, at_ns: int, count: int = 1) -> bool:
-        if self.ledger.is_later(topic, at_ns):
-            return True
-        self.ledger.refuse(topic, "its time was not after the one before", count)
-        return False
-
-    def _put(self, topic: str, schema: str, utc_ns: int, body: bytes, ready_utc_ns: int, seq: int) -> None:
-        channel = self._channels.get(topic) or self._register(topic, schema)
-        self._mcap.add_message(channel, utc_ns, wire.stamp(utc_ns) + body, ready_utc_ns, seq & _MAX_SEQUENCE)
-        self.ledger.counts[topic] += 1
-
-    def _put_stamped(
-        self, topic: str, schema: str, at_ns: int, payload: bytes, ready_ns: int, seq: int
-    ) -> None:
-        channel = self._channels.get(topic) or self._register(topic, schema)
-        offset_ns = self._offset_ns
-        self._mcap.add_message(channel, at_ns + offset_ns, payload, ready_ns + offset_ns, seq & _MAX_SEQUENCE)
-        self.ledger.counts[topic] += 1
-
-    def _register(self, topic: str, schema: str) -> int:
-        if schema not in self._schemas:
-            self._schemas[schema] = self._mcap.register_schema(schema, "protobuf", schema_data(schema))
-        channel = self._mcap.register_channel(topic, "protobuf", self._schemas[schema])
-        self._channels[topic] = channel
-        return channel
 
     def _flush_with_reserve(self) -> None:
         """Flush; on a full disk free the reserve and try once more."""
