@@ -6,7 +6,6 @@ file costs an error and not the machine's memory.
 
 from __future__ import annotations
 
-import logging
 import os
 import struct
 import zlib
@@ -26,7 +25,6 @@ from mcap.records import (
     Attachment,
     AttachmentIndex,
     Channel,
-    ChunkIndex,
     Footer,
     Header,
     Metadata,
@@ -38,7 +36,6 @@ from numpy.typing import NDArray
 
 from teleop_app.core.errors import EpisodeError
 
-logger = logging.getLogger(__name__)
 MAGIC = b"\x89MCAP0\r\n"
 MAX_CHUNK_BYTES = 64 << 20
 MAX_RECORD_BYTES = 128 << 20
@@ -50,9 +47,10 @@ CHUNK_HEAD = struct.Struct("<QQQII")
 MESSAGE = np.dtype(
     [("op", "u1"), ("length", "<u8"), ("channel", "<u2"), ("seq", "<u4"), ("log", "<u8"), ("publish", "<u8")]
 )
+_CHUNK_INDEX_HEAD = struct.Struct("<QQQQI")
+_CHUNK_INDEX_PAIR = np.dtype([("channel", "<u2"), ("offset", "<u8")])
 FOOTER_BYTES = RECORD_HEAD.size + 20
-_CACHE_BYTES = 32 << 20
-_Record = TypeVar("_Record", Channel, Schema, Statistics, ChunkIndex, MetadataIndex, AttachmentIndex)
+_Record = TypeVar("_Record", Channel, Schema, Statistics, MetadataIndex, AttachmentIndex)
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
@@ -101,6 +99,42 @@ class Block:
 
 
 @dataclass(slots=True)
+class CachedChunk:
+    """Content of a chunk, and where each channel's messages begin in it once somebody asked."""
+
+    data: Bytes
+    offsets: dict[int, Offsets] | None = None
+
+
+class ChunkCache:
+    """The chunks that were read last, of one file or of several."""
+
+    def __init__(self, limit_bytes: int = 32 << 20) -> None:
+        self._limit_bytes = limit_bytes
+        self._chunks: OrderedDict[tuple[int, int], CachedChunk] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: tuple[int, int]) -> CachedChunk | None:
+        """A chunk by file and start."""
+        found = self._chunks.get(key)
+        if found is not None:
+            self._chunks.move_to_end(key)
+        return found
+
+    def put(self, key: tuple[int, int], chunk: CachedChunk) -> None:
+        """Keep a chunk, and forget the oldest ones."""
+        self._chunks[key] = chunk
+        self._bytes += len(chunk.data)
+        while self._bytes > self._limit_bytes and len(self._chunks) > 1:
+            self._bytes -= len(self._chunks.popitem(last=False)[1].data)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._chunks.clear()
+        self._bytes = 0
+
+
+@dataclass(slots=True)
 class Contents:
     """What a container holds.
 
@@ -109,6 +143,7 @@ class Contents:
         truncated: It has no end: the program or the machine stopped while it grew.
         whole_bytes: Length up to the last whole record.
         cut_messages: Messages taken from a chunk whose end is missing.
+        damaged_chunks: Chunks that cannot be read, of a file without an end.
         statistics: None when truncated.
     """
 
@@ -117,10 +152,12 @@ class Contents:
     truncated: bool = False
     whole_bytes: int = 0
     cut_messages: int = 0
+    damaged_chunks: list[ChunkPlace] = field(default_factory=list)
     schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
     chunks: list[ChunkPlace] = field(default_factory=list)
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)
+    metadata_places: dict[str, tuple[int, int]] = field(default_factory=dict)
     attachments: dict[str, tuple[int, int]] = field(default_factory=dict)
     statistics: Statistics | None = None
 
@@ -131,17 +168,16 @@ class Container:
     Args:
         path: The file.
         open_truncated: Read what there is of a file without an end.
+        cache: Shared with other files; its own by default.
 
     Raises:
         EpisodeError: It is missing, foreign, damaged, or truncated and that is not allowed.
     """
 
-    def __init__(self, path: Path, *, open_truncated: bool = False) -> None:
+    def __init__(self, path: Path, *, open_truncated: bool = False, cache: ChunkCache | None = None) -> None:
         self.path = path
-        self._cache: OrderedDict[int, Bytes] = OrderedDict()
-        self._cached_bytes = 0
+        self._cache = cache or ChunkCache()
         self._pinned: dict[int, Bytes] = {}
-        self._offsets: dict[int, dict[int, Offsets]] = {}
         try:
             self._file = path.open("rb")
             self.size = os.fstat(self._file.fileno()).st_size
@@ -166,7 +202,12 @@ class Container:
                     why="its end is missing",
                     next_step="Salvage it with: teleop recover",
                 )
-            return self._walk()
+            contents = Contents(truncated=True, whole_bytes=len(MAGIC))
+            if self.size >= len(MAGIC) + RECORD_HEAD.size:
+                from recorders import walk  # here, since it imports this module
+
+                walk.walk(self, contents, self._read_head(contents))
+            return contents
         return self._index()
 
     def _has_end(self) -> bool:
@@ -214,30 +255,15 @@ class Container:
             raise self.damaged("the checksum of its summary is wrong")
         contents = Contents(whole_bytes=self.size)
         self._read_head(contents)
+        self.add_definitions(contents, summary)
         for opcode, start, length in self.records(summary):
-            if opcode == Opcode.SCHEMA:
-                schema = _parse(Schema, summary, start, length)
-                contents.schemas[schema.id] = schema
-            elif opcode == Opcode.CHANNEL:
-                channel = _parse(Channel, summary, start, length)
-                contents.channels[channel.id] = channel
-            elif opcode == Opcode.STATISTICS:
+            if opcode == Opcode.STATISTICS:
                 contents.statistics = _parse(Statistics, summary, start, length)
             elif opcode == Opcode.CHUNK_INDEX:
-                index = _parse(ChunkIndex, summary, start, length)
-                contents.chunks.append(
-                    ChunkPlace(
-                        index.chunk_start_offset,
-                        index.chunk_length,
-                        index.message_index_length,
-                        frozenset(index.message_index_offsets),
-                        index.message_start_time,
-                        index.message_end_time,
-                    )
-                )
+                contents.chunks.append(_chunk_place(summary, start, length))
             elif opcode == Opcode.METADATA_INDEX:
                 place = _parse(MetadataIndex, summary, start, length)
-                self._add_metadata(contents, place.offset, place.length)
+                self.add_metadata(contents, place.offset, place.length)
             elif opcode == Opcode.ATTACHMENT_INDEX:
                 item = _parse(AttachmentIndex, summary, start, length)
                 contents.attachments[item.name] = (item.offset, item.length)
@@ -253,82 +279,6 @@ class Container:
         header = Header.read(_stream(self.read(start, length)))
         contents.profile, contents.library = header.profile, header.library
         return start + length
-
-    def _walk(self) -> Contents:
-        """Contents of a file without an end, up to its last whole record."""
-        contents = Contents(truncated=True, whole_bytes=len(MAGIC))
-        if self.size < len(MAGIC) + RECORD_HEAD.size:
-            return contents
-        at = self._read_head(contents)
-        contents.whole_bytes = at
-        while at + RECORD_HEAD.size <= self.size:
-            opcode, length = RECORD_HEAD.unpack(self.read(at, RECORD_HEAD.size))
-            whole = RECORD_HEAD.size + length
-            if at + whole > self.size:
-                self._keep_cut_chunk(contents, opcode, at)
-                break
-            if opcode in (0, Opcode.DATA_END, Opcode.FOOTER):
-                break
-            try:
-                self._walk_record(contents, opcode, at, whole)
-            except (EpisodeError, McapError, ValueError, struct.error) as error:
-                logger.info("%s: a record at %d cannot be read: %s", self.path.name, at, error)
-                break
-            at += whole
-            contents.whole_bytes = at
-        return contents
-
-    def _walk_record(self, contents: Contents, opcode: int, at: int, whole: int) -> None:
-        if opcode == Opcode.CHUNK:
-            place = ChunkPlace(at, whole, 0, frozenset())
-            data = self._load(place)
-            self._offsets[at] = self._find_messages(data, contents)
-            contents.chunks.append(ChunkPlace(at, whole, 0, frozenset(self._offsets[at])))
-        elif opcode == Opcode.METADATA:
-            self._add_metadata(contents, at, whole)
-        elif opcode == Opcode.ATTACHMENT:
-            name = Attachment.read(_stream(self._record(at, whole, MAX_RECORD_BYTES))).name
-            contents.attachments[name] = (at, whole)
-
-    def _keep_cut_chunk(self, contents: Contents, opcode: int, at: int) -> None:
-        """Whole messages of a chunk whose end is missing; nothing can vouch for them but their shape."""
-        body = self.read(at, self.size - at)[RECORD_HEAD.size :] if opcode == Opcode.CHUNK else b""
-        if len(body) < CHUNK_HEAD.size or len(body) > MAX_RECORD_BYTES:
-            return
-        _, _, size, _, name_length = CHUNK_HEAD.unpack_from(body)
-        payload = body[CHUNK_HEAD.size + name_length + 8 :]
-        if size > MAX_CHUNK_BYTES or name_length > 16:
-            return
-        if body[CHUNK_HEAD.size : CHUNK_HEAD.size + name_length] == b"zstd":
-            try:
-                payload = (
-                    zstandard.ZstdDecompressor(max_window_size=MAX_CHUNK_BYTES)
-                    .decompressobj()
-                    .decompress(payload)
-                )
-            except zstandard.ZstdError:
-                return
-        whole = _whole_records(payload[:MAX_CHUNK_BYTES])
-        self._offsets[at] = self._find_messages(np.frombuffer(payload[:whole], np.uint8), contents)
-        self._pinned[at] = np.frombuffer(payload[:whole], np.uint8)
-        contents.chunks.append(ChunkPlace(at, self.size - at, 0, frozenset(self._offsets[at])))
-        contents.cut_messages = sum(len(offsets) for offsets in self._offsets[at].values())
-
-    def _find_messages(self, data: Bytes, contents: Contents) -> dict[int, Offsets]:
-        raw = data.tobytes()
-        found: dict[int, list[int]] = {}
-        for opcode, start, length in self.records(raw):
-            if opcode == Opcode.MESSAGE:
-                found.setdefault(int.from_bytes(raw[start : start + 2], "little"), []).append(
-                    start - RECORD_HEAD.size
-                )
-            elif opcode == Opcode.SCHEMA:
-                schema = _parse(Schema, raw, start, length)
-                contents.schemas[schema.id] = schema
-            elif opcode == Opcode.CHANNEL:
-                channel = _parse(Channel, raw, start, length)
-                contents.channels[channel.id] = channel
-        return {channel: np.array(offsets, np.int64) for channel, offsets in found.items()}
 
     def records(self, data: bytes) -> Iterator[tuple[int, int, int]]:
         """Records in `data` as (opcode, start of the body, length of the body).
@@ -352,9 +302,30 @@ class Container:
             raise self.damaged(f"a record of {whole} bytes exceeds the limit of {limit}")
         return self.read(at, whole)[RECORD_HEAD.size :]
 
-    def _add_metadata(self, contents: Contents, at: int, whole: int) -> None:
+    def add_metadata(self, contents: Contents, at: int, whole: int) -> None:
+        """Note the metadata record that starts at `at`."""
         record = Metadata.read(_stream(self._record(at, whole, MAX_METADATA_BYTES)))
         contents.metadata[record.name] = record.metadata
+        contents.metadata_places[record.name] = at, whole
+
+    def add_attachment(self, contents: Contents, at: int, whole: int) -> None:
+        """Note the attachment record that starts at `at`."""
+        name = Attachment.read(_stream(self._record(at, whole, MAX_RECORD_BYTES))).name
+        contents.attachments[name] = (at, whole)
+
+    def add_definitions(self, contents: Contents, data: bytes) -> None:
+        """Note the schemas and channels among the records in `data`."""
+        for opcode, start, length in self.records(data):
+            if opcode == Opcode.SCHEMA:
+                schema = _parse(Schema, data, start, length)
+                contents.schemas[schema.id] = schema
+            elif opcode == Opcode.CHANNEL:
+                channel = _parse(Channel, data, start, length)
+                contents.channels[channel.id] = channel
+
+    def pin(self, start: int, data: Bytes) -> None:
+        """Keep the content of a chunk that cannot be read from the file again."""
+        self._pinned[start] = data
 
     def attachment(self, name: str) -> bytes:
         """Content of an attachment.
@@ -382,20 +353,23 @@ class Container:
         Raises:
             EpisodeError: It is damaged or too large.
         """
-        if place.start in self._pinned:
-            return self._pinned[place.start]
-        cached = self._cache.get(place.start)
-        if cached is not None:
-            self._cache.move_to_end(place.start)
-            return cached
-        data = self._load(place)
-        self._cache[place.start] = data
-        self._cached_bytes += len(data)
-        while self._cached_bytes > _CACHE_BYTES and len(self._cache) > 1:
-            self._cached_bytes -= len(self._cache.popitem(last=False)[1])
-        return data
+        return self._cached(place).data
 
-    def _load(self, place: ChunkPlace) -> Bytes:
+    def _cached(self, place: ChunkPlace) -> CachedChunk:
+        key = id(self), place.start
+        found = self._cache.get(key)
+        if found is None:
+            pinned = self._pinned.get(place.start)
+            found = CachedChunk(self.load(place) if pinned is None else pinned)
+            self._cache.put(key, found)
+        return found
+
+    def load(self, place: ChunkPlace) -> Bytes:
+        """As `chunk`, past the cache.
+
+        Raises:
+            EpisodeError: It is damaged or too large.
+        """
         body = self._record(place.start, place.length, MAX_RECORD_BYTES)
         if len(body) < CHUNK_HEAD.size:
             raise self.damaged("a chunk is cut off")
@@ -424,21 +398,39 @@ class Container:
             raise self.damaged("the checksum of a chunk is wrong")
         return np.frombuffer(content, np.uint8)
 
-    def _message_offsets(self, place: ChunkPlace) -> dict[int, Offsets]:
-        """Offsets of each channel's messages in a chunk, from the index that follows it."""
-        found = self._offsets.get(place.start)
-        if found is None:
-            if place.index_length > MAX_RECORD_BYTES:
-                raise self.damaged("a message index exceeds the limit")
-            raw = self.read(place.start + place.length, place.index_length)
-            found = {}
-            for opcode, start, length in self.records(raw):
-                if opcode != Opcode.MESSAGE_INDEX or length < 6 or (length - 6) % 16:
-                    raise self.damaged("a message index is broken")
-                pairs = np.frombuffer(raw, "<u8", (length - 6) // 8, start + 6).reshape(-1, 2)
-                found[int.from_bytes(raw[start : start + 2], "little")] = pairs[:, 1].astype(np.int64)
-            self._offsets[place.start] = found
+    def message_offsets(self, place: ChunkPlace) -> dict[int, Offsets]:
+        """Offsets of each channel's messages in a chunk, from the index that follows it where there is one.
+
+        Raises:
+            EpisodeError: The chunk or its index is damaged.
+        """
+        cached = self._cached(place)
+        if cached.offsets is None:
+            cached.offsets = self.index_of(place) if place.index_length else self.scan(cached.data)
+        return cached.offsets
+
+    def index_of(self, place: ChunkPlace) -> dict[int, Offsets]:
+        """As `message_offsets`, by the index that follows the chunk."""
+        if place.index_length > MAX_RECORD_BYTES:
+            raise self.damaged("a message index exceeds the limit")
+        raw = self.read(place.start + place.length, place.index_length)
+        found: dict[int, Offsets] = {}
+        for opcode, start, length in self.records(raw):
+            if opcode != Opcode.MESSAGE_INDEX or length < 6 or (length - 6) % 16:
+                raise self.damaged("a message index is broken")
+            pairs = np.frombuffer(raw, "<u8", (length - 6) // 8, start + 6).reshape(-1, 2)
+            found[int.from_bytes(raw[start : start + 2], "little")] = pairs[:, 1].astype(np.int64)
         return found
+
+    def scan(self, data: Bytes) -> dict[int, Offsets]:
+        """As `message_offsets`, found by looking at every record of a chunk's content."""
+        raw = data.tobytes()
+        found: dict[int, list[int]] = {}
+        for opcode, start, _ in self.records(raw):
+            if opcode == Opcode.MESSAGE:
+                channel = int.from_bytes(raw[start : start + 2], "little")
+                found.setdefault(channel, []).append(start - RECORD_HEAD.size)
+        return {channel: np.array(offsets, np.int64) for channel, offsets in found.items()}
 
     def messages(self, place: ChunkPlace) -> Iterator[tuple[int, np.void, bytes]]:
         """Messages of a chunk in file order as (channel, head, payload); `MESSAGE` names a head's parts.
@@ -480,7 +472,7 @@ class Container:
             EpisodeError: The chunk or its index is damaged.
         """
         data = self.chunk(place)
-        offsets = self._message_offsets(place).get(channel, np.zeros(0, np.int64))
+        offsets = self.message_offsets(place).get(channel, np.zeros(0, np.int64))
         if len(offsets) and (offsets.min() < 0 or offsets.max() + MESSAGE.itemsize > len(data)):
             raise self.damaged("a message index points outside its chunk")
         heads = data[offsets[:, None] + np.arange(MESSAGE.itemsize)].reshape(-1).view(MESSAGE)
@@ -507,17 +499,7 @@ class Container:
         """Close the file. Idempotent."""
         self._file.close()
         self._cache.clear()
-
-
-def _whole_records(data: bytes) -> int:
-    """Length of the whole records at the start of `data`."""
-    at = 0
-    while at + RECORD_HEAD.size <= len(data):
-        _, length = RECORD_HEAD.unpack_from(data, at)
-        if length > len(data) - at - RECORD_HEAD.size:
-            break
-        at += RECORD_HEAD.size + length
-    return at
+        self._pinned.clear()
 
 
 def _stream(body: bytes) -> ReadDataStream:
@@ -526,3 +508,14 @@ def _stream(body: bytes) -> ReadDataStream:
 
 def _parse(kind: type[_Record], data: bytes, start: int, length: int) -> _Record:
     return kind.read(_stream(data[start : start + length]))
+
+
+def _chunk_place(summary: bytes, start: int, length: int) -> ChunkPlace:
+    """A chunk from its ChunkIndex record; there are thousands, hence no general parser."""
+    first_ns, last_ns, at, whole, pairs_length = _CHUNK_INDEX_HEAD.unpack_from(summary, start)
+    if pairs_length % _CHUNK_INDEX_PAIR.itemsize or _CHUNK_INDEX_HEAD.size + pairs_length + 8 > length:
+        raise ValueError("a chunk index is broken")
+    start += _CHUNK_INDEX_HEAD.size
+    pairs = np.frombuffer(summary, _CHUNK_INDEX_PAIR, pairs_length // _CHUNK_INDEX_PAIR.itemsize, start)
+    index_length = int.from_bytes(summary[start + pairs_length : start + pairs_length + 8], "little")
+    return ChunkPlace(at, whole, index_length, frozenset(pairs["channel"].tolist()), first_ns, last_ns)
