@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from teleop_app.core.clock import NS_PER_MS
 from teleop_app.core.errors import ConfigError
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -97,6 +98,8 @@ class CameraSection(_Section):
         height: [px].
         fps: Frames a second.
         depth: Record its depth images too, where the driver can deliver them; costs processor time.
+        emulated_latency_ms: Makes a `synthetic` camera behave as a free-running one: it exposes by a clock of
+            its own, and its frames arrive so much later, jittering by a tenth of it. 0: off.
     """
 
     name: Name
@@ -105,6 +108,7 @@ class CameraSection(_Section):
     height: int = Field(default=0, ge=0, le=4096)
     fps: int = Field(default=0, ge=0, le=120)
     depth: bool = False
+    emulated_latency_ms: float = Field(default=0.0, ge=0.0, le=500.0)
 
     @model_validator(mode="after")
     def _size_is_whole(self) -> CameraSection:
@@ -115,6 +119,31 @@ class CameraSection(_Section):
             msg = "give both width and height, or neither"
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _only_what_is_synthetic_is_emulated(self) -> CameraSection:
+        if self.emulated_latency_ms and self.driver != "synthetic":
+            msg = f"emulated_latency_ms is for the driver synthetic, not {self.driver}"
+            raise ValueError(msg)
+        return self
+
+
+class LatencySection(_Section):
+    """A calibrated latency: what the station subtracts from the time at which samples arrive.
+
+    Attributes:
+        stream: Camera, arm, input source or numeric stream.
+        latency_ms: Subtracted.
+        spread_ms: 95th percentile of the residuals when it was measured.
+        method: `barcode`, `motion`, or `given` by hand.
+        measured_utc: ISO date and time, empty when not known.
+    """
+
+    stream: str = Field(pattern=r"^[a-z][a-zA-Z0-9_/-]{0,63}$")
+    latency_ms: float = Field(ge=0.0, le=2000.0)
+    spread_ms: float = Field(default=0.0, ge=0.0, le=2000.0)
+    method: Literal["barcode", "motion", "given"] = "given"
+    measured_utc: str = Field(default="", max_length=40)
 
 
 class MappingSection(_Section):
@@ -237,20 +266,26 @@ class StationConfig(_Section):
     simulation: SimulationSection = Field(default_factory=SimulationSection)
     arms: list[ArmSection] = Field(default_factory=_default_arms, min_length=1, max_length=8)
     cameras: list[CameraSection] = Field(default_factory=_default_cameras, max_length=16)
+    latencies: list[LatencySection] = Field(default_factory=list, max_length=64)
     mapping: MappingSection = Field(default_factory=MappingSection)
     safety: SafetySection = Field(default_factory=SafetySection)
     recording: RecordingSection = Field(default_factory=RecordingSection)
     inputs: InputsSection = Field(default_factory=InputsSection)
 
-    @field_validator("arms", "cameras")
+    @field_validator("arms", "cameras", "latencies")
     @classmethod
     def _names_are_unique(cls, value: list[Any]) -> list[Any]:
-        names = [item.name for item in value]
+        names = [item.stream if isinstance(item, LatencySection) else item.name for item in value]
         for name in names:
             if names.count(name) > 1:
                 msg = f"the name {name!r} is used twice"
                 raise ValueError(msg)
         return value
+
+    def latency_ns(self, stream: str) -> int:
+        """Calibrated latency of a camera, arm, input source or stream; 0 when none is known."""
+        found = next((each for each in self.latencies if each.stream == stream), None)
+        return round(found.latency_ms * NS_PER_MS) if found else 0
 
 
 def load_station(path: Path) -> StationConfig:
@@ -316,4 +351,14 @@ def station_text(config: StationConfig, previous: str = "") -> str:
                     table[key] = value  # pyright: ignore[reportIndexIssue]
         elif document.get(section) != values:
             document[section] = values
+    return tomlkit.dumps(document)
+
+
+def latencies_text(latencies: list[LatencySection], previous: str) -> str:
+    """The station file `previous` with these calibrations instead of its own; all else stays as it is."""
+    document = tomlkit.parse(previous)
+    table = tomlkit.aot()
+    for each in latencies:
+        table.append(tomlkit.item(each.model_dump(mode="json")))
+    document["latencies"] = table
     return tomlkit.dumps(document)

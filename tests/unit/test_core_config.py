@@ -1,10 +1,18 @@
 """The station file: every field has its limits, every mistake its place and sentence."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from teleop_app.core.config import StationConfig, load_station, parse_station, station_text
+from teleop_app.core.config import (
+    LatencySection,
+    StationConfig,
+    latencies_text,
+    load_station,
+    parse_station,
+    station_text,
+)
 from teleop_app.core.errors import ConfigError
 
 WRONG_FIELDS = {
@@ -29,6 +37,14 @@ WRONG_FIELDS = {
     "cameras[0].fps": '[[cameras]]\nname = "a"\nfps = 1000',
     "cameras[0].depth": '[[cameras]]\nname = "a"\ndepth = "deep"',
     "cameras[0] ": '[[cameras]]\nname = "a"\nwidth = 641\nheight = 480',
+    "cameras[0].emulated_latency_ms": '[[cameras]]\nname = "a"\nemulated_latency_ms = -1',
+    "cameras[0]  ": '[[cameras]]\nname = "a"\nemulated_latency_ms = 20',
+    "latencies": '[[latencies]]\nstream = "a"\nlatency_ms = 1\n[[latencies]]\nstream = "a"\nlatency_ms = 1',
+    "latencies[0].stream": '[[latencies]]\nstream = "../a"\nlatency_ms = 1',
+    "latencies[0].latency_ms": '[[latencies]]\nstream = "a"\nlatency_ms = -1',
+    "latencies[0].spread_ms": '[[latencies]]\nstream = "a"\nlatency_ms = 1\nspread_ms = nan',
+    "latencies[0].method": '[[latencies]]\nstream = "a"\nlatency_ms = 1\nmethod = "guess"',
+    "latencies[0].measured_utc": '[[latencies]]\nstream = "a"\nlatency_ms = 1\nmeasured_utc = 7',
     "mapping.scale": "[mapping]\nscale = 0",
     "mapping.yaw_deg": "[mapping]\nyaw_deg = 400",
     "mapping.filter": '[mapping]\nfilter = "often"',
@@ -77,9 +93,9 @@ def test_every_field_of_the_station_file_has_such_a_test() -> None:
     fields: set[str] = set()
     for section, field in StationConfig.model_fields.items():
         model = field.annotation
-        if section in ("arms", "cameras"):
-            model = type(getattr(StationConfig(), section)[0])
-        prefix = f"{section}[0]" if section in ("arms", "cameras") else section
+        if section in ("arms", "cameras", "latencies"):
+            (model,) = get_args(model)
+        prefix = f"{section}[0]" if section in ("arms", "cameras", "latencies") else section
         fields |= {f"{prefix}.{name}" for name in model.model_fields}  # type: ignore[union-attr]
     tested = {place.split("[2]")[0].strip() for place in WRONG_FIELDS}
     assert fields <= tested, fields - tested
@@ -102,6 +118,20 @@ def test_comments_survive_an_edit() -> None:
     edited = station_text(config, text)
     assert "# our cell" in edited and "rate_hz = 200  # measured" in edited
     assert parse_station(edited) == config
+
+
+def test_a_calibration_leaves_the_rest_of_the_file_alone():
+    text = '# our cell\n[[cameras]]\nname = "front"  # the good one\ndriver = "synthetic"\n'
+    config = parse_station(text)
+    assert config.latency_ns("front") == 0
+    edited = latencies_text([LatencySection(stream="front", latency_ms=34.5, method="barcode")], text)
+    assert edited.startswith(text)
+    assert parse_station(edited).latency_ns("front") == 34_500_000
+    assert parse_station(edited).latency_ns("other") == 0
+    again = latencies_text([LatencySection(stream="other", latency_ms=1.0)], edited)
+    assert again.startswith(text)
+    assert parse_station(again).latency_ns("front") == 0
+    assert parse_station(station_text(parse_station(again), again)) == parse_station(again)
 
 
 @pytest.mark.parametrize(
