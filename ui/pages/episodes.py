@@ -26,6 +26,7 @@ from teleop_app.core.types import RecorderState, RecorderStatus
 from ui import theme
 from ui.actions import ActionRegistry, ActionSpec, Scope
 from ui.theme import Role
+from ui.viewmodels.episode_report import report_of
 from ui.viewmodels.episodes import EpisodesModel
 from ui.viewmodels.episodes_art import EpisodeArt
 from ui.viewmodels.player import PlayerModel
@@ -220,6 +221,7 @@ class EpisodesPage(QWidget):
         model.loadingChanged.connect(self._seek_sought)
         model.found.connect(self.table.choose_uuid)
         model.detailsChanged.connect(self._show_details)
+        self.player.mediaChanged.connect(self._show_report)
         model.told.connect(self._tell)
         model.refused.connect(self.refused)
         self.table.currentChosen.connect(self._choose)
@@ -406,6 +408,10 @@ class EpisodesPage(QWidget):
 
     def _show_details(self) -> None:
         self.inspector.show_details(self.model.details)
+
+    def _show_report(self) -> None:
+        media = self.player.media
+        self.inspector.set_report(None if media is None else report_of(media.header, media.footer))
 
     def show_episode(self, uuid: str) -> None:
         """Shows one episode, such as the one just recorded; filters that hide it are cleared."""

@@ -13,9 +13,7 @@ from ui.theme import FontSize, Role
 
 HEADER_PX = 20
 _EDGE_PX = 2
-_NOTE_MEANS = (
-    "Only what is drawn here is reduced, so that the recording gets the processor."
-)
+_NOTE_MEANS = "Only what is drawn here is reduced, so that the recording gets the processor."
 _DRIVER_ROLES = {"human": Role.HUMAN, "script": Role.POLICY, "policy": Role.POLICY}
 
 

@@ -5,27 +5,36 @@ from __future__ import annotations
 from datetime import datetime
 
 from PyQt6.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import (
-    QFormLayout,
     QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
     QScrollArea,
     QSizePolicy,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from sessions import EpisodeRow, EpisodeState, EventKind, EventRow, StreamRow
+from sessions import EpisodeRow, EpisodeState, EventKind, EventRow
 from ui import theme
 from ui.theme import FontSize, Role
+from ui.viewmodels.episode_report import EpisodeReport
 from ui.viewmodels.episodes import EpisodeDetails
 from ui.widgets.episode_table import length_text, outcome_word, size_text, verdict_look
+from ui.widgets.inspector_parts import (
+    caption,
+    fact_rows,
+    key_suffix,
+    lines_of,
+    stream_rows,
+    to_clipboard,
+    tool_button,
+)
 from ui.widgets.labels import ElidedLabel
+from ui.widgets.sync_report import SyncReportDialog, fit_line, pair_rows
+
+_FEW_PAIRS = 4
 
 
 class EpisodeInspector(QScrollArea):
@@ -44,6 +53,7 @@ class EpisodeInspector(QScrollArea):
         super().__init__(parent)
         self._keys = keys
         self._details: EpisodeDetails | None = None
+        self._report: EpisodeReport | None = None
         self._repaint = QTimer(self)
         self._repaint.setSingleShot(True)
         self._repaint.setInterval(0)
@@ -59,6 +69,13 @@ class EpisodeInspector(QScrollArea):
     def details(self) -> EpisodeDetails | None:
         """What is shown."""
         return self._details
+
+    def set_report(self, report: EpisodeReport | None) -> None:
+        """Adds what the file itself says; shown once the details of the same episode are."""
+        if report != self._report:
+            self._report = report
+            if report is not None and self._details is not None and report.uuid == self._details.row.uuid:
+                self.show_details(self._details)
 
     def show_details(self, details: EpisodeDetails | None) -> None:
         """Shows another episode; None shows nothing. A change of the same one keeps the scroll place."""
@@ -99,22 +116,44 @@ class EpisodeInspector(QScrollArea):
         box.addWidget(title)
         box.addLayout(self._verdict(row))
         box.addLayout(self._buttons(row))
-        for sentence in _warnings(row):
-            label = QLabel(sentence)
-            label.setWordWrap(True)
-            label.setProperty("kind", "error")
-            box.addWidget(label)
-        box.addLayout(_pairs(_facts(row)))
-        box.addWidget(_caption("Streams"))
-        box.addLayout(_streams(details.streams))
-        box.addWidget(_caption("File"))
-        box.addLayout(_pairs([("Size", size_text(row.size_bytes)), ("Format", f"{row.format_version}")]))
+        report = self._report if self._report is not None and self._report.uuid == row.uuid else None
+        warnings = _warnings(row, report)
+        if warnings:
+            box.addWidget(lines_of(warnings, "error"))
+        box.addLayout(fact_rows(_facts(row)))
+        if report is not None:
+            self._fill_report(box, report)
+        box.addWidget(caption("Streams"))
+        box.addLayout(stream_rows(details.streams))
+        box.addWidget(caption("File"))
+        box.addLayout(fact_rows([("Size", size_text(row.size_bytes)), ("Format", f"{row.format_version}")]))
         box.addLayout(self._copyable("Path", row.path, folder=True))
         box.addLayout(self._copyable("UUID", row.uuid))
         box.addLayout(self._copyable("BLAKE3", row.blake3))
-        box.addWidget(_caption("History"))
+        box.addWidget(caption("History"))
         for event in reversed(details.events):
             box.addLayout(_event(event))
+
+    def _fill_report(self, box: QVBoxLayout, report: EpisodeReport) -> None:
+        box.addWidget(caption("Synchronisation"))
+        if report.pairs:
+            box.addLayout(fit_line(report))
+            box.addLayout(pair_rows(report.pairs, _FEW_PAIRS, short=True))
+            self.sync_button = QPushButton("Sync report")
+            self.sync_button.setToolTip("Every pair of streams, with text to copy")
+            self.sync_button.clicked.connect(lambda: SyncReportDialog(report, self.window()).show())
+            box.addWidget(self.sync_button, 0, Qt.AlignmentFlag.AlignLeft)
+        else:
+            box.addWidget(lines_of(("Not measured when this episode was recorded.",), "label"))
+        latencies = report.latencies or ("None was calibrated.",)
+        for title, lines in (
+            ("Lost", report.losses),
+            ("Latencies in force", latencies),
+            ("Earlier files", report.parts),
+        ):
+            if lines:
+                box.addWidget(caption(title))
+                box.addWidget(lines_of(lines, "" if title == "Lost" else "label"))
 
     def _verdict(self, row: EpisodeRow) -> QHBoxLayout:
         icon, role, word = verdict_look(row)
@@ -132,10 +171,10 @@ class EpisodeInspector(QScrollArea):
 
     def _buttons(self, row: EpisodeRow) -> QHBoxLayout:
         restore = row.state is EpisodeState.DISCARDED
-        accept = QPushButton(("Restore" if restore else "Accept") + _key(self._keys[0]))
+        accept = QPushButton(("Restore" if restore else "Accept") + key_suffix(self._keys[0]))
         accept.setEnabled(row.state is not EpisodeState.SAVED)
         accept.clicked.connect(self.acceptWanted)
-        discard = QPushButton("Discard" + _key(self._keys[1]))
+        discard = QPushButton("Discard" + key_suffix(self._keys[1]))
         discard.setEnabled(not restore)
         discard.clicked.connect(self.discardWanted)
         line = QHBoxLayout()
@@ -145,10 +184,10 @@ class EpisodeInspector(QScrollArea):
             line.addWidget(button, 1)
         return line
 
-    def _copyable(self, caption: str, value: str, *, folder: bool = False) -> QHBoxLayout:
+    def _copyable(self, title: str, value: str, *, folder: bool = False) -> QHBoxLayout:
         line = QHBoxLayout()
         line.setSpacing(2)
-        name = QLabel(caption)
+        name = QLabel(title)
         name.setProperty("kind", "muted")
         name.setFixedWidth(theme.grid(8))
         text = ElidedLabel(value)
@@ -156,51 +195,28 @@ class EpisodeInspector(QScrollArea):
         text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         line.addWidget(name)
         line.addWidget(text, 1)
-        copy = _tool("content-copy", f"Copy the {caption if caption.isupper() else caption.lower()}")
-        copy.clicked.connect(lambda: _to_clipboard(value))
+        copy = tool_button("content-copy", f"Copy the {title if title.isupper() else title.lower()}")
+        copy.clicked.connect(lambda: to_clipboard(value))
         line.addWidget(copy)
         if folder:
-            opening = _tool("folder-open-outline", "Open the folder")
+            opening = tool_button("folder-open-outline", "Open the folder")
             opening.clicked.connect(self.folderWanted)
             line.addWidget(opening)
         return line
 
 
-def _key(label: str) -> str:
-    return f"   {label}" if label else ""
-
-
-def _tool(icon: str, tip: str) -> QToolButton:
-    button = QToolButton()
-    button.setIcon(theme.icon(icon, Role.MUTED))
-    button.setToolTip(tip)
-    button.setAccessibleName(tip)
-    button.setFixedSize(theme.grid(3), theme.grid(3))
-    return button
-
-
-def _to_clipboard(text: str) -> None:
-    clipboard = QGuiApplication.clipboard()
-    if clipboard is not None:
-        clipboard.setText(text)
-
-
-def _caption(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setFont(theme.font(bold=True))
-    label.setContentsMargins(0, theme.grid(1), 0, 0)
-    return label
-
-
-def _warnings(row: EpisodeRow) -> list[str]:
-    sentences = []
+def _warnings(row: EpisodeRow, report: EpisodeReport | None) -> tuple[str, ...]:
+    """What is wrong with the episode: of the file when it is open, else as the catalog has it."""
+    sentences: list[str] = []
     if row.missing:
         sentences.append("Its file is not there. Put it back, or run `teleop recover`.")
-    if row.recovered:
+    if report is not None and report.notes:
+        sentences += report.notes
+    elif row.recovered:
         sentences.append(f"It was recovered after a crash. {row.recovery_loss}".strip())
     elif row.recovery_loss:
         sentences.append(row.recovery_loss)
-    return sentences
+    return tuple(sentences)
 
 
 def _facts(row: EpisodeRow) -> list[tuple[str, str]]:
@@ -233,51 +249,7 @@ def _facts(row: EpisodeRow) -> list[tuple[str, str]]:
             else f"{row.control_lateness_p99_s * 1e3:.2f} ms",
         ),
     ]
-    return [(caption, value) for caption, value in facts if value]
-
-
-def _pairs(pairs: list[tuple[str, str]]) -> QFormLayout:
-    form = QFormLayout()
-    form.setContentsMargins(0, 0, 0, 0)
-    form.setHorizontalSpacing(theme.grid(1))
-    form.setVerticalSpacing(4)
-    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-    for caption, value in pairs:
-        name = QLabel(caption)
-        name.setProperty("kind", "muted")
-        text = QLabel(value)
-        text.setTextFormat(Qt.TextFormat.PlainText)
-        text.setWordWrap(True)
-        text.setFont(theme.font(tabular=True))
-        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        form.addRow(name, text)
-    return form
-
-
-def _streams(streams: tuple[StreamRow, ...]) -> QGridLayout:
-    grid = QGridLayout()
-    grid.setHorizontalSpacing(theme.grid(1))
-    grid.setVerticalSpacing(2)
-    grid.setColumnStretch(0, 1)
-    right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-    for column, text in enumerate(("Topic", "Rate", "Count", "Lost")):
-        head = QLabel(text)
-        head.setProperty("kind", "label")
-        grid.addWidget(head, 0, column, right if column else Qt.AlignmentFlag.AlignLeft)
-    for line, stream in enumerate(streams, start=1):
-        name = ElidedLabel(stream.name)
-        name.setFont(theme.font(FontSize.LABEL))
-        name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        grid.addWidget(name, line, 0)
-        for column, text in enumerate(
-            (f"{stream.rate_hz:g} Hz", f"{stream.count}", f"{stream.dropped}"), start=1
-        ):
-            figure = QLabel(text)
-            figure.setFont(theme.font(FontSize.LABEL, tabular=True))
-            if column == 3 and stream.dropped:
-                figure.setStyleSheet(f"color: {theme.accent_text(Role.WARNING, Role.WINDOW)};")
-            grid.addWidget(figure, line, column, right)
-    return grid
+    return [(title, value) for title, value in facts if value]
 
 
 def _event(event: EventRow) -> QVBoxLayout:

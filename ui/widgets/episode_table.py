@@ -57,11 +57,13 @@ _TIPS = (
     "When it was recorded",
     "Length [min:s]",
     "Frames lost over all cameras",
-    "95th percentile of the time between each frame and its nearest control sample [ms]",
+    "95th percentile of the time between each frame and its nearest control sample [ms]; amber above 20",
     "File size",
     "Who drove",
 )
-_WIDTHS = (244, 112, 96, 104, 72, 56, 80, 80, 128)
+_WIDTHS = (216, 104, 96, 104, 72, 56, 76, 80, 128)
+_FIRST = (Column.EPISODE, Column.VERDICT, Column.SYNC, Column.LOST)
+"""What is seen first from the left until the columns are moved."""
 _RIGHT = {Column.DURATION, Column.LOST, Column.SYNC, Column.SIZE}
 
 
@@ -423,6 +425,8 @@ class EpisodeTable(QTableView):
         header.setMinimumSectionSize(theme.grid(5))
         for column, width in enumerate(_WIDTHS):
             self.setColumnWidth(column, width)
+        for place, column in enumerate(_FIRST):
+            header.moveSection(header.visualIndex(column), place)
         stored = self._settings.value(_HEADER_KEY) if self._settings is not None else None
         if isinstance(stored, QByteArray):
             header.restoreState(stored)
