@@ -23,7 +23,7 @@ class CameraGrid:
         repeated: Rows whose own packet is lost, shape (rows,) bool.
         capture_ns: Capture time of the packet shown, shape (rows,).
         first_is_keyframe: Decoding can start at row 0.
-        trimmed: Frames recorded outside the common span.
+        trimmed: Frames recorded outside the common span; pre-roll is not counted.
     """
 
     name: str
@@ -75,7 +75,7 @@ class FrameGrid:
         return (self.instant_ns - self.instant_ns[0]) - nominal
 
 
-def common_grid(uuid: str, tracks: Sequence[VideoTrack]) -> FrameGrid:
+def common_grid(uuid: str, tracks: Sequence[VideoTrack], start_ns: int = 0) -> FrameGrid:
     """The span that all cameras share, from the latest first keyframe to the earliest last frame.
 
     Frames before a camera's first keyframe cannot be decoded and do not count. Inside the span every grid
@@ -84,6 +84,8 @@ def common_grid(uuid: str, tracks: Sequence[VideoTrack]) -> FrameGrid:
     Args:
         uuid: The episode, for messages.
         tracks: At least one; all of one rate.
+        start_ns: Leave out what lies before: rows begin with the first keyframe that all cameras share
+            from here on, or, where there is none within a second, with their first frame.
 
     Raises:
         ExportError: No frame, no keyframe, no common span, or grid numbers that do not increase.
@@ -106,6 +108,8 @@ def common_grid(uuid: str, tracks: Sequence[VideoTrack]) -> FrameGrid:
         spans.append((int(track.seq[keyframes[0]]), int(track.seq[-1])))
     first = max(start for start, _ in spans)
     last = min(stop for _, stop in spans)
+    if last >= first and start_ns:
+        first = _first_from(tracks, first, last, start_ns)
     if last < first:
         names = ", ".join(track.camera.name for track in tracks)
         raise ExportError(
@@ -114,11 +118,20 @@ def common_grid(uuid: str, tracks: Sequence[VideoTrack]) -> FrameGrid:
             next_step="Leave the episode out, or select fewer cameras",
         )
     wanted = np.arange(first, last + 1, dtype=np.int64)
-    cameras = tuple(_place(track, wanted) for track in tracks)
+    cameras = tuple(_place(track, wanted, start_ns) for track in tracks)
     return FrameGrid(tracks[0].camera.fps, first, _instants(cameras), cameras)
 
 
-def _place(track: VideoTrack, wanted: IntArray) -> CameraGrid:
+def _first_from(tracks: Sequence[VideoTrack], first: int, last: int, start_ns: int) -> int:
+    """Grid number of the first row from `start_ns` on, beyond `last` where no row is left."""
+    spans = [(track.seq >= first) & (track.seq <= last) & (track.capture_ns >= start_ns) for track in tracks]
+    begin = max(int(t.seq[s][0]) if s.any() else last + 1 for t, s in zip(tracks, spans, strict=True))
+    keyframes = [set(t.seq[s & t.keyframe].tolist()) for t, s in zip(tracks, spans, strict=True)]
+    keyframe = min(set.intersection(*keyframes), default=last + 1)
+    return keyframe if keyframe - begin <= tracks[0].camera.fps and keyframe <= last else begin
+
+
+def _place(track: VideoTrack, wanted: IntArray, start_ns: int) -> CameraGrid:
     packet = np.searchsorted(track.seq, wanted, side="right").astype(np.int64) - 1
     repeated = track.seq[packet] != wanted
     # Row 0 of a camera that lost exactly that frame shows the frame before it, which is in the file.
@@ -128,7 +141,11 @@ def _place(track: VideoTrack, wanted: IntArray) -> CameraGrid:
         repeated=repeated,
         capture_ns=track.capture_ns[packet],
         first_is_keyframe=bool(track.keyframe[packet[0]]) and not bool(repeated[0]),
-        trimmed=int(np.count_nonzero((track.seq < wanted[0]) | (track.seq > wanted[-1]))),
+        trimmed=int(
+            np.count_nonzero(
+                (track.capture_ns >= start_ns) & ((track.seq < wanted[0]) | (track.seq > wanted[-1]))
+            )
+        ),
     )
 
 

@@ -29,6 +29,7 @@ DEFAULT_EXTRAS = ("velocity", "effort", "force", "skew", "intervention", "actor"
 """
 
 TASK_TEXTS = ("instruction", "task")
+_PREPARING = ("extras", "cameras", "task_text", "with_preroll")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class LeRobotOptions:
         robot_type: Written into info.json; empty for the episodes' own.
         overwrite: Replace a dataset that is already there.
         append: Add to a dataset that is already there; episodes it holds are passed over.
+        with_preroll: Rows begin with what was kept before the record key, not with the key.
         chunks_size: Files a folder.
         data_files_size_in_mb: Limit of a data file.
         video_files_size_in_mb: Limit of a video file.
@@ -53,6 +55,7 @@ class LeRobotOptions:
     robot_type: str = ""
     overwrite: bool = False
     append: bool = False
+    with_preroll: bool = False
     chunks_size: int = 1000
     data_files_size_in_mb: int = 100
     video_files_size_in_mb: int = 200
@@ -79,7 +82,7 @@ class LeRobotOptions:
     @property
     def staging_key(self) -> str:
         """Identity of the choices that change a prepared episode."""
-        parts = {k: v for k, v in asdict(self).items() if k in ("extras", "cameras", "task_text")}
+        parts = {k: v for k, v in asdict(self).items() if k in _PREPARING}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

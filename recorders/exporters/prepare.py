@@ -61,7 +61,7 @@ def prepare_episode(
     folder.mkdir(parents=True)
     header = source.header
     tracks = [source.video(name) for name in selected_cameras(header, options)]
-    grid = common_grid(header.uuid, tracks)
+    grid = common_grid(header.uuid, tracks, 0 if options.with_preroll else header.start_ns)
     videos: list[PreparedVideo] = []
     image_stats: dict[str, Stats] = {}
     for track, camera in zip(tracks, grid.cameras, strict=True):

@@ -45,6 +45,9 @@ def lerobot(
     camera: Annotated[list[str] | None, typer.Option("--camera", help="Only these cameras.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a dataset that is there.")] = False,
     append: Annotated[bool, typer.Option(help="Add to a dataset that is there.")] = False,
+    with_preroll: Annotated[
+        bool, typer.Option("--with-preroll", help="Begin before the record key, with what was kept.")
+    ] = False,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,6 +57,7 @@ def lerobot(
         cameras=tuple(camera) if camera else None,
         overwrite=overwrite,
         append=append,
+        with_preroll=with_preroll,
     )
     data = chosen_data_dir(data_dir).create()
     paths = _select(data, episode or [], task, state, outcome)

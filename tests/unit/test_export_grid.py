@@ -53,6 +53,30 @@ def test_a_late_camera_moves_the_start_and_costs_the_other_its_keyframe():
     assert [camera.first_is_keyframe for camera in grid.cameras] == [False, True]
 
 
+def at(seq):
+    return 10**15 + seq * PERIOD_NS
+
+
+def test_rows_begin_with_the_common_keyframe_after_the_record_key():
+    tracks = [track("a", range(40), {0, 10, 14, 20}), track("b", range(40), {0, 10, 20})]
+    grid = common_grid("e", tracks, at(13) - 1)
+    assert (grid.first_seq, grid.rows) == (20, 20)
+    assert [camera.remuxable for camera in grid.cameras] == [True, True]
+    assert [camera.trimmed for camera in grid.cameras] == [7, 7]
+    assert common_grid("e", tracks).first_seq == 0
+
+
+def test_rows_begin_with_the_record_key_where_no_keyframe_is_near():
+    tracks = [track("a", range(90), {0, 80}), track("b", range(90), {0, 80})]
+    grid = common_grid("e", tracks, at(13))
+    assert (grid.first_seq, grid.cameras[0].remuxable) == (13, False)
+
+
+def test_a_camera_that_ends_before_the_record_key_is_an_error():
+    with pytest.raises(ExportError, match="never recorded at the same time"):
+        common_grid("e", [track("a", range(40), {0}), track("b", range(5), {0})], at(10))
+
+
 def test_frames_before_the_first_keyframe_do_not_count():
     grid = common_grid("e", [track("a", range(30), {12})])
     assert (grid.first_seq, grid.rows, grid.cameras[0].remuxable) == (12, 18, True)
