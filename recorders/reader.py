@@ -35,9 +35,10 @@ from recorders.schema import (
     topic_joints,
     topic_operator,
 )
+from recorders.series import Series, series_of
 from recorders.tracks import Decoder, TickColumns, concatenated
 from recorders.video import MAX_SIDE_PX
-from recorders.video_access import FrameAccess
+from recorders.video_access import CACHED_FRAMES, FrameAccess
 from teleop_app.core.clock import ClockAnchor
 from teleop_app.core.errors import EpisodeError
 
@@ -126,6 +127,18 @@ class EpisodeReader:
                 effort=np.ascontiguousarray(joined[:, :, 2]),
             )
         return self._joints[kind]
+
+    def series(self, name: str) -> Series:
+        """Any numeric stream in one shape; without samples when none was recorded.
+
+        Args:
+            name: A joint stream of `JOINT_KINDS`; `velocity` or `effort` (measured); `operator/<arm>`;
+                `force/<sensor>`; `world`; or the name of a numeric stream.
+
+        Raises:
+            EpisodeError: There is no such stream, or the file is damaged.
+        """
+        return series_of(self, name)
 
     def operator(self, arm: str) -> PoseTrack:
         """What the hand asked of an arm, only where it asked; times are those of the control ticks.
@@ -288,6 +301,21 @@ class EpisodeReader:
         if camera not in self._frames:
             self._frames[camera] = FrameAccess(self._index(camera))
         return self._frames[camera].frame(index)
+
+    def frame_access(
+        self, camera: str, *, size: tuple[int, int] | None = None, cached: int = CACHED_FRAMES
+    ) -> FrameAccess:
+        """A decoder of its own for a camera: many frames at once, in other threads, scaled.
+
+        Args:
+            camera: Its name.
+            size: Width and height [px] to scale to; None: as recorded.
+            cached: Images it keeps.
+
+        Raises:
+            EpisodeError: As `video`.
+        """
+        return FrameAccess(self._index(camera), size=size, cached=cached)
 
     def frames(self, camera: str, start: int = 0, stop: int | None = None, step: int = 1) -> Iterator[Image]:
         """Frames start, start + step, ... below `stop`, with a decoder of their own.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 
 from recorders.packet_index import PacketIndex
 from recorders.video import H264Decoder, Image
@@ -14,6 +15,8 @@ from teleop_app.core.errors import EpisodeError
 
 CACHED_FRAMES = 32
 _MAX_THREADS = 8
+_REMEMBERED_JOBS = 2
+Images = dict[int, Image]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +37,19 @@ class _Run:
 
 
 @dataclass(frozen=True, slots=True)
-class DecodePlan:
-    """What one camera has to decode for a request. It holds the packets: carrying it out reads no file."""
+class _Plan:
+    """What a request takes: pictures at hand, those that an earlier request brings, and packets to decode."""
 
-    runs: tuple[_Run, ...]
-    cached: Mapping[int, Image]
+    ready: Images
+    coming: dict[int, Future[Images]] = field(default_factory=dict)
+    runs: tuple[_Run, ...] = ()
 
 
 class FrameAccess:
     """Frames of one camera by number. Keeps the decoder where it stands and the last few images.
 
-    `plan` and `carry_out` split a request, so that one thread reads the file while others decode; every plan
-    is carried out before the next one is made. `frame` and `frames` do both.
+    Ask from one thread. `request` reads the packets there and then, and decodes in other threads; requests
+    are carried out in the order in which they are made.
 
     Args:
         packets: The camera's packets.
@@ -56,12 +60,14 @@ class FrameAccess:
     def __init__(
         self, packets: PacketIndex, *, size: tuple[int, int] | None = None, cached: int = CACHED_FRAMES
     ) -> None:
-        self._packets = packets
+        self.packets = packets
         self._size = size
         self._limit = cached
         self._images: OrderedDict[int, Image] = OrderedDict()
+        self._lock = threading.Lock()  # of the images kept
+        self._jobs: deque[tuple[frozenset[int], Future[Images]]] = deque(maxlen=_REMEMBERED_JOBS)
         self._decoder: H264Decoder | None = None
-        self._next = 0
+        self._next: int | None = None  # where the decoder stands once all requests are carried out
 
     def frame(self, index: int) -> Image:
         """Frame `index`, RGB of shape (height, width, 3); read-only.
@@ -77,26 +83,39 @@ class FrameAccess:
         Raises:
             EpisodeError: As `frame`.
         """
-        images = self.carry_out(self.plan(indices))
+        images = self._carry_out(self._plan(indices), self._last_job())
         return [images[index] for index in indices]
 
-    def plan(self, indices: Iterable[int]) -> DecodePlan:
-        """Read what is needed to decode these frames.
+    def request(self, indices: Iterable[int]) -> Future[Images]:
+        """Have frames decoded by another thread; the future gives them by number.
 
         Raises:
-            EpisodeError: There is no such frame, or the file is damaged.
+            EpisodeError: There is no such frame, or the file is damaged. What cannot be decoded is raised by
+                the future.
         """
-        cached: dict[int, Image] = {}
-        position = self._next if self._decoder is not None else None
+        plan = self._plan(indices)
+        previous = self._last_job()
+        if not plan.runs and not plan.coming:
+            done: Future[Images] = Future()
+            done.set_result(plan.ready)
+            return done
+        job = decoding_threads().submit(self._carry_out, plan, previous)
+        self._jobs.append((frozenset(i for run in plan.runs for i in run.wanted), job))
+        return job
+
+    def _last_job(self) -> Future[Images] | None:
+        return self._jobs[-1][1] if self._jobs else None
+
+    def _plan(self, indices: Iterable[int]) -> _Plan:
+        plan = _Plan({})
         spans: list[tuple[int, list[int], bool]] = []
+        position = self._next
         for index in sorted(set(indices)):
-            if index in self._images:
-                self._images.move_to_end(index)
-                cached[index] = self._images[index]
+            if self._at_hand(index, plan):
                 continue
-            if not 0 <= index < len(self._packets):
-                self._packets.packet(index)  # raises the sentence
-            keyframe = self._packets.keyframe_before(index)
+            if not 0 <= index < len(self.packets):
+                self.packets.packet(index)  # raises the sentence
+            keyframe = self.packets.keyframe_before(index)
             if position is None or not keyframe <= position <= index:
                 spans.append((keyframe, [index], True))
             elif spans:
@@ -105,30 +124,45 @@ class FrameAccess:
                 spans.append((position, [index], False))
             position = index + 1
         runs = tuple(
-            _Run(first, self._packets.packets(first, wanted[-1] + 1), frozenset(wanted), fresh)
+            _Run(first, self.packets.packets(first, wanted[-1] + 1), frozenset(wanted), fresh)
             for first, wanted, fresh in spans
         )
-        return DecodePlan(runs, cached)
+        self._next = position
+        return _Plan(plan.ready, plan.coming, runs)
 
-    def carry_out(self, plan: DecodePlan) -> dict[int, Image]:
-        """The images of a plan by frame number. Any thread, one at a time; reads no file.
+    def _at_hand(self, index: int, plan: _Plan) -> bool:
+        with self._lock:
+            image = self._images.get(index)
+            if image is not None:
+                self._images.move_to_end(index)
+                plan.ready[index] = image
+                return True
+        for wanted, job in self._jobs:
+            if index in wanted and not (job.done() and job.exception()):
+                plan.coming[index] = job
+                return True
+        return False
 
-        Raises:
-            EpisodeError: A frame cannot be decoded.
-        """
-        found = dict(plan.cached)
+    def _carry_out(self, plan: _Plan, previous: Future[Images] | None) -> Images:
+        if previous is not None:
+            wait([previous])  # begun before this one, so it never waits for this thread
+        found = dict(plan.ready)
         try:
             for run in plan.runs:
                 self._decode(run, found)
         except EpisodeError:
-            self._decoder = None
+            self._decoder = self._next = None
             raise
+        for index, job in plan.coming.items():
+            found[index] = job.result()[index]
         return found
 
-    def _decode(self, run: _Run, found: dict[int, Image]) -> None:
-        if run.fresh or self._decoder is None:
-            camera = self._packets.camera
+    def _decode(self, run: _Run, found: Images) -> None:
+        if run.fresh:
+            camera = self.packets.camera
             self._decoder = H264Decoder(camera.width, camera.height)
+        elif self._decoder is None:
+            raise EpisodeError(f"A frame before frame {run.first} of {self.packets.camera.name} is damaged")
         for number, payload in enumerate(run.packets, run.first):
             frame = self._decoder.decode_frame(payload)
             if number in run.wanted:
@@ -136,54 +170,29 @@ class FrameAccess:
                 image.flags.writeable = False
                 found[number] = image
                 self._keep(number, image)
-        self._next = run.first + len(run.packets)
 
     def _keep(self, number: int, image: Image) -> None:
-        self._images[number] = image
-        while len(self._images) > self._limit:
-            self._images.popitem(last=False)
+        with self._lock:
+            self._images[number] = image
+            while len(self._images) > self._limit:
+                self._images.popitem(last=False)
 
 
-def decode_together(requests: Sequence[tuple[FrameAccess, Sequence[int]]]) -> list[dict[int, Image]]:
-    """Frames of several cameras, decoded side by side: FFmpeg works outside Python's lock.
-
-    Args:
-        requests: A camera and its frame numbers; no camera twice.
-
-    Returns:
-        Images by frame number, one dictionary a request.
-
-    Raises:
-        EpisodeError: As `FrameAccess.frame`, for the first request that fails; the others are done.
-    """
-    plans = [access.plan(indices) for access, indices in requests]
-    busy = [number for number, plan in enumerate(plans) if plan.runs]
-    if len(busy) < 2:
-        return [access.carry_out(plan) for (access, _), plan in zip(requests, plans, strict=True)]
-    pool = _Pool.get()
-    work = {number: pool.submit(requests[number][0].carry_out, plans[number]) for number in busy}
-    for future in work.values():
-        future.exception()  # waits: no decoder is left running when an error is raised
-    return [
-        work[number].result() if number in work else dict(plan.cached) for number, plan in enumerate(plans)
-    ]
+_threads: ThreadPoolExecutor | None = None
 
 
-class _Pool:
-    """The decoding threads of this process, made at first use; a forked child makes its own."""
+def decoding_threads() -> ThreadPoolExecutor:
+    """The threads of this process that decode (FFmpeg works outside Python's lock), made at first use."""
+    global _threads
+    if _threads is None:
+        _threads = ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1), "decode")
+    return _threads
 
-    _threads: ThreadPoolExecutor | None = None
 
-    @classmethod
-    def get(cls) -> ThreadPoolExecutor:
-        if cls._threads is None:
-            cls._threads = ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1), "decode")
-        return cls._threads
-
-    @classmethod
-    def forget(cls) -> None:
-        cls._threads = None
+def _forget_threads() -> None:
+    global _threads
+    _threads = None  # a forked child has none of them
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_Pool.forget)
+    os.register_at_fork(after_in_child=_forget_threads)
