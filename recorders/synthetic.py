@@ -11,24 +11,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorders.schema import CameraHeader, EpisodeHeader
+from recorders.synthetic_sensors import (
+    DEPTH_UNIT_M,
+    HEADSET,
+    MICROPHONE,
+    WRENCH,
+    device_time,
+    synthetic_batches,
+    synthetic_clocks,
+    synthetic_depth,
+    synthetic_sound,
+)
 from recorders.video import H264Encoder, is_keyframe
 from recorders.writer import EpisodeWriter, FinishedEpisode
 from teleop_app.core.clock import NS_PER_S, ClockAnchor
 from teleop_app.core.types import (
     Actor,
     ArmInput,
+    AudioBlock,
+    ClockFit,
     ControlState,
     ControlTick,
+    DepthPacket,
     Event,
     ForceBatch,
     InputSample,
+    StreamBatch,
     VideoPacket,
     WorldState,
 )
 
 JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate", "gripper")
 SENSORS = ("left/left_finger", "left/right_finger", "right/left_finger", "right/right_finger")
-Sample = ControlTick | VideoPacket | InputSample | WorldState | ForceBatch | Event
+Sample = (
+    ControlTick
+    | VideoPacket
+    | InputSample
+    | WorldState
+    | ForceBatch
+    | Event
+    | StreamBatch
+    | DepthPacket
+    | AudioBlock
+    | ClockFit
+)
 
 
 def synthetic_header(
@@ -75,6 +101,17 @@ def synthetic_header(
     )
 
 
+def full_header(header: EpisodeHeader) -> EpisodeHeader:
+    """The header with every kind of stream beside it: a wrench at 1 kHz, a headset's pose at 90 Hz, sound at
+    16 kHz, depth of the first camera, and the last camera at 60 frames a second.
+    """  # noqa: D205 - one sentence
+    first, *others = header.cameras
+    cameras = [dataclasses.replace(first, depth_unit_m=DEPTH_UNIT_M), *others]
+    if others:
+        cameras[-1] = dataclasses.replace(cameras[-1], fps=60)
+    return dataclasses.replace(header, cameras=tuple(cameras), streams=(WRENCH, HEADSET), audio=(MICROPHONE,))
+
+
 def synthetic_image(camera: int, index: int, width: int, height: int) -> NDArray[np.uint8]:
     """A smooth moving pattern, different for every camera and frame, shape (height, width, 3)."""
     y, x = np.mgrid[0:height, 0:width]
@@ -84,8 +121,10 @@ def synthetic_image(camera: int, index: int, width: int, height: int) -> NDArray
     return np.stack([red, green, blue], axis=-1).astype(np.uint8)
 
 
-def synthetic_packets(camera: CameraHeader, number: int, start_ns: int, count: int) -> list[VideoPacket]:
-    """Encoded frames of one camera on its grid."""
+def synthetic_packets(
+    camera: CameraHeader, number: int, start_ns: int, count: int, *, stamped: bool = False
+) -> list[VideoPacket]:
+    """Encoded frames of one camera on its grid; with the camera's own times if `stamped`."""
     encoder = H264Encoder(camera.width, camera.height, camera.fps)
     packets = []
     for index in range(count):
@@ -101,6 +140,9 @@ def synthetic_packets(camera: CameraHeader, number: int, start_ns: int, count: i
                 width=camera.width,
                 height=camera.height,
                 payload=payload,
+                receive_ns=capture_ns + 3_000_000 if stamped else 0,
+                device_ns=int(device_time(np.array([capture_ns]), start_ns)[0]) if stamped else 0,
+                exposure_ns=8_000_000 if stamped else 0,
             )
         )
     encoder.close()
@@ -141,11 +183,13 @@ def synthetic_tick(header: EpisodeHeader, index: int, start_ns: int) -> ControlT
 
 def synthetic_samples(header: EpisodeHeader, seconds: float, start_ns: int) -> Iterator[Sample]:
     """Everything a station publishes in `seconds`, in order of time: ticks at the header's rate, world at
-    100 Hz, forces at 200 Hz, inputs at 90 Hz, all cameras.
+    100 Hz, forces at 200 Hz, inputs at 90 Hz, all cameras, and the streams, sound and depth that the header
+    names; frames then carry their cameras' own times.
     """  # noqa: D205 - one sentence
     samples: list[tuple[int, Sample]] = []
     for number, camera in enumerate(header.cameras):
-        packets = synthetic_packets(camera, number, start_ns, round(seconds * camera.fps))
+        count = round(seconds * camera.fps)
+        packets = synthetic_packets(camera, number, start_ns, count, stamped=bool(header.streams))
         samples.extend((packet.capture_ns, packet) for packet in packets)
     for index in range(round(seconds * header.control_rate_hz)):
         tick = synthetic_tick(header, index, start_ns)
@@ -160,6 +204,7 @@ def synthetic_samples(header: EpisodeHeader, seconds: float, start_ns: int) -> I
         at_ns = start_ns + round(index * NS_PER_S / 90)
         arm = ArmInput(clutch=True, pose=np.array([0.1, 0.2, 0.3, 1.0, 0.0, 0.0, 0.0]), gripper=0.5)
         samples.append((at_ns, InputSample("scripted", Actor.SCRIPT, index, at_ns, {"left": arm})))
+    samples.extend(_sensor_samples(header, seconds, start_ns))
     end_ns = start_ns + round(seconds * NS_PER_S)
     samples.append((start_ns, Event("recorder.started", start_ns, "recorder", "Recording started")))
     samples.append((end_ns, Event("task.success", end_ns, "simulation", "Done", {"task": header.task})))
@@ -168,24 +213,50 @@ def synthetic_samples(header: EpisodeHeader, seconds: float, start_ns: int) -> I
         yield sample
 
 
+def _sensor_samples(
+    header: EpisodeHeader, seconds: float, start_ns: int
+) -> Iterator[tuple[int, StreamBatch | AudioBlock | DepthPacket | ClockFit]]:
+    for stream in header.streams:
+        for batch in synthetic_batches(stream, seconds, start_ns):
+            yield int(batch.capture_ns[-1]), batch
+    for source in header.audio:
+        for block in synthetic_sound(source, seconds, start_ns):
+            yield block.capture_ns, block
+    for camera in header.cameras:
+        if camera.depth_unit_m:
+            for packet in synthetic_depth(camera, seconds, start_ns):
+                yield packet.capture_ns, packet
+    for fit in synthetic_clocks(header, seconds, start_ns):
+        yield fit.capture_ns, fit
+
+
 def feed(writer: EpisodeWriter, sample: Sample) -> None:
     """Give a sample of any kind to a writer.
 
     Raises:
         StorageError: As the writer.
     """
-    if isinstance(sample, ControlTick):
-        writer.add_tick(sample)
-    elif isinstance(sample, VideoPacket):
-        writer.add_packet(sample)
-    elif isinstance(sample, InputSample):
-        writer.add_input(sample, sample.capture_ns + 1_000_000)
-    elif isinstance(sample, WorldState):
-        writer.add_world(sample)
-    elif isinstance(sample, ForceBatch):
-        writer.add_force(sample)
-    else:
-        writer.add_event(sample)
+    match sample:
+        case ControlTick():
+            writer.add_tick(sample)
+        case VideoPacket():
+            writer.add_packet(sample)
+        case InputSample():
+            writer.add_input(sample, sample.capture_ns + 1_000_000)
+        case WorldState():
+            writer.add_world(sample)
+        case ForceBatch():
+            writer.add_force(sample)
+        case Event():
+            writer.add_event(sample)
+        case StreamBatch():
+            writer.add_stream(sample)
+        case DepthPacket():
+            writer.add_depth(sample)
+        case AudioBlock():
+            writer.add_audio(sample)
+        case ClockFit():
+            writer.add_clock(sample)
 
 
 def write_synthetic(

@@ -391,7 +391,8 @@ class EpisodeWriter:
         topics = {camera.name: topic_video(camera.name) for camera in header.cameras}
         topics |= {kind: topic_joints(kind) for kind in ("measured", "sent")}
         topics |= {f"stream {stream.name}": topic_stream(stream.name) for stream in header.streams}
-        topics |= {f"force {name}": topic_force(name) for name in header.force_sensors}
+        if header.force_sensors:
+            topics["force"] = topic_force(header.force_sensors[0])  # they come together
         topics |= {f"depth {camera.name}": topic_depth(camera.name) for camera in header.cameras}
         times = self._sink.times
         return {
