@@ -1,0 +1,122 @@
+"""How much one record of a motion lags behind another: cross-correlation of their increments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teleop_app.core.clock import NS_PER_S
+from teleop_app.core.errors import DeviceError
+from teleop_app.core.types import Array, IntArray
+
+LEAST_CONFIDENCE: Final = 0.6
+LEAST_SAMPLES: Final = 40
+_STEP_S: Final = 0.004
+_PARTS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class MotionLag:
+    """How two records of one motion lie in time.
+
+    Attributes:
+        lag_ms: How much later the second one shows it.
+        confidence: Correlation at that lag, at most 1.
+        spread_ms: Largest distance of the lags of the parts of the record from that of the whole.
+        samples: Increments that were compared.
+    """
+
+    lag_ms: float
+    confidence: float
+    spread_ms: float
+    samples: int
+
+
+def motion_lag(
+    first_ns: IntArray, first: Array, second_ns: IntArray, second: Array, max_lag_s: float = 0.5
+) -> MotionLag:
+    """Lag of the second record of a motion behind the first, finer than their sampling.
+
+    Each interval between two samples of the second is compared with what the first did in the interval
+    that lies the lag before it, so that a slow second (a camera) costs no accuracy by its rate alone.
+
+    Args:
+        first_ns: Increasing, shape (n,).
+        first: Positions, or summed lengths of the path; shape (n, k). The faster one.
+        second_ns: Increasing, shape (m,).
+        second: The same quantities as the second saw them, of any scale; shape (m, k).
+        max_lag_s: Largest lag looked for, either way.
+
+    Raises:
+        DeviceError: Too little motion, or no clear lag.
+    """
+    origin = int(second_ns[0]) if len(second_ns) else 0
+    t_first, t_second = _seconds(first_ns, origin), _seconds(second_ns, origin)
+    inside = _inside(t_first, t_second, max_lag_s)
+    t_second, second = t_second[inside], np.asarray(second, np.float64)[inside]
+    if len(t_second) <= LEAST_SAMPLES:
+        raise DeviceError(
+            f"Only {max(len(t_second) - 1, 0)} samples of the two records lie beside each other",
+            why=f"it takes {LEAST_SAMPLES}",
+            next_step="Measure for longer",
+        )
+    first = np.asarray(first, np.float64)
+    lag_s, confidence = _peak(t_first, first, t_second, second, max_lag_s)
+    if confidence < LEAST_CONFIDENCE:
+        raise DeviceError(
+            f"The two records of the motion do not agree: correlation {confidence:.2f} "
+            f"(at least {LEAST_CONFIDENCE:g})",
+            why="there was too little motion, or something else moved",
+            next_step="Move the arm to and fro at changing speeds, in full view, and measure again",
+        )
+    parts = [part for part in np.array_split(np.arange(len(t_second)), _PARTS) if len(part) > 8]
+    lags = [_peak(t_first, first, t_second[part], second[part], max_lag_s)[0] for part in parts]
+    spread_s = max((abs(each - lag_s) for each in lags), default=0.0)
+    return MotionLag(lag_s * 1e3, confidence, spread_s * 1e3, len(t_second) - 1)
+
+
+def path_length(positions: Array) -> Array:
+    """Length of the path so far through positions of shape (n, k), shape (n, 1)."""
+    steps = np.linalg.norm(np.diff(positions, axis=0), axis=1)
+    return np.concatenate([[0.0], np.cumsum(steps)])[:, None]
+
+
+def _peak(
+    t_first: Array, first: Array, t_second: Array, second: Array, max_lag_s: float
+) -> tuple[float, float]:
+    """The lag of the highest correlation, by a parabola through it and its neighbours, and its height."""
+    count = round(max_lag_s / _STEP_S)
+    lags = np.arange(-count, count + 1) * _STEP_S
+    wanted = np.diff(second, axis=0)
+    heights = np.array([_correlation(_increments(t_first, first, t_second - lag), wanted) for lag in lags])
+    at = int(np.argmax(heights))
+    if at in (0, len(lags) - 1):
+        return float(lags[at]), 0.0  # a peak that may lie anywhere beyond is none
+    left, middle, right = heights[at - 1 : at + 2]
+    bend = left - 2.0 * middle + right
+    shift = 0.5 * (left - right) / bend if bend < 0 else 0.0
+    return float(lags[at] + shift * _STEP_S), float(middle)
+
+
+def _increments(t_first: Array, first: Array, at: Array) -> Array:
+    columns = [np.interp(at, t_first, column) for column in first.T]
+    return np.diff(np.stack(columns, axis=1), axis=0)
+
+
+def _correlation(a: Array, b: Array) -> float:
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    power = float((a * a).sum() * (b * b).sum())
+    return float((a * b).sum()) / power**0.5 if power > 1e-24 else 0.0
+
+
+def _inside(t_first: Array, t_second: Array, max_lag_s: float) -> NDArray[np.bool_]:
+    if not len(t_first):
+        return np.zeros(len(t_second), bool)
+    return (t_second >= t_first[0] + max_lag_s) & (t_second <= t_first[-1] - max_lag_s)
+
+
+def _seconds(stamps: IntArray, origin: int) -> Array:
+    return (np.asarray(stamps, np.int64) - origin).astype(np.float64) / NS_PER_S
