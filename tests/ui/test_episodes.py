@@ -20,8 +20,9 @@ from ui.pages.episodes import EPISODE_ACTIONS, EpisodesPage
 from ui.viewmodels import episodes as episodes_module
 from ui.viewmodels.episodes import Change, EpisodesModel, difference
 from ui.viewmodels.episodes_art import SPARK_POINTS, EpisodeArt, spark_of, speed_spark
+from ui.widgets.episode_columns import Column, cell_text, length_text, size_text
 from ui.widgets.episode_inspector import event_sentence
-from ui.widgets.episode_table import Column, EpisodeTableModel, cell_text, length_text, size_text
+from ui.widgets.episode_table_model import EpisodeTableModel
 from ui.widgets.filter_chips import FilterChip, Option
 
 ADA = Author.person("Ada")

@@ -1,4 +1,4 @@
-"""Thumbnails and motion sparklines of episodes: made when first shown, kept, never waited for."""
+"""Thumbnails, motion sparklines and preview strips of episodes: made when first shown, never waited for."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from recorders.reader import EpisodeReader
 from sessions import Catalog, EpisodeRow, Thumbnail
 from teleop_app.core.errors import TeleopError
 from ui.viewmodels.background import Background
+from ui.viewmodels.preview_strip import PreviewStrip, read_strip
 
 log = logging.getLogger(__name__)
 
 SPARK_POINTS = 48
 _KEPT = 2000
+_KEPT_STRIPS = 40
 _LONGEST_QUEUE = 120
 _EMPTY = np.zeros(0, np.float32)
 
@@ -49,6 +51,8 @@ class EpisodeArt(QObject):
         self._sparks: OrderedDict[str, Spark] = OrderedDict()
         self._image_queue: OrderedDict[str, None] = OrderedDict()
         self._spark_queue: OrderedDict[str, Path] = OrderedDict()
+        self._strips: OrderedDict[str, PreviewStrip | None] = OrderedDict()
+        self._strip_wanted: tuple[str, Path] | None = None
         self._work = Background("episode-art", self)
         self._running = False
 
@@ -68,10 +72,21 @@ class EpisodeArt(QObject):
             self._next()
         return found
 
+    def strip(self, row: EpisodeRow, path: Path) -> PreviewStrip | None:
+        """Returns the small pictures of an episode; None while they are read and when it has none."""
+        if row.uuid not in self._strips:
+            self._strip_wanted = row.uuid, path
+            self._next()
+        return self._strips.get(row.uuid)
+
     def _next(self) -> None:
         if self._running:
             return
-        if self._image_queue:
+        if self._strip_wanted is not None:  # the pointer rests on it
+            (uuid, path), self._strip_wanted = self._strip_wanted, None
+            self._running = True
+            self._work.run(lambda: read_strip(path), lambda strip: self._take_strip(uuid, strip))
+        elif self._image_queue:
             uuid, _ = self._image_queue.popitem()
             self._running = True
             self._work.run(
@@ -94,6 +109,12 @@ class EpisodeArt(QObject):
             self._images.popitem(last=False)
         self._done(uuid)
 
+    def _take_strip(self, uuid: str, strip: PreviewStrip | None) -> None:
+        self._strips[uuid] = strip
+        if len(self._strips) > _KEPT_STRIPS:
+            self._strips.popitem(last=False)
+        self._done(uuid)
+
     def _take_spark(self, uuid: str, spark: Spark) -> None:
         self._sparks[uuid] = spark
         if len(self._sparks) > _KEPT:
@@ -109,6 +130,7 @@ class EpisodeArt(QObject):
         """Ends the thread. Idempotent."""
         self._image_queue.clear()
         self._spark_queue.clear()
+        self._strip_wanted = None
         self._work.close()
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+from PyQt6.QtCore import QObject, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QImage
 
 from recorders.reader import EpisodeReader
 from teleop_app.core.errors import TeleopError
 from ui.viewmodels.background import Background
-from ui.viewmodels.player_frames import CACHE_BYTES, FrameWorker, PreviewWanted, Wanted
+from ui.viewmodels.player_frames import CACHE_BYTES, PREVIEW_WIDTH, FrameWorker, PreviewWanted, Wanted
 from ui.viewmodels.player_media import CameraLine, EpisodeMedia, EpisodeTracks, joints_of, tracks_of
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -23,6 +23,7 @@ _LONGEST_TICK_S = 0.1
 _KEPT_TRACKS = 3
 _MIN_VIEW_S = 0.1
 _FRAME_S = 1 / 30
+_SMOOTH = Qt.TransformationMode.SmoothTransformation
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,6 +460,10 @@ class PlayerModel(QObject):
         line = self._reference_line()
         if self._media is None or line is None:
             return
+        strip = self._media.strip
+        if strip is not None and strip.camera == line.name:  # at once; the keyframe itself follows
+            tile = strip.tile(at_s / self._media.duration_s)
+            self.previewReady.emit(at_s, tile.scaledToWidth(PREVIEW_WIDTH, _SMOOTH))
         keyframe = line.keyframe_near(self._media.to_ns(at_s))
         if keyframe >= 0:
             self._frames.preview(PreviewWanted(self._media.path, line.name, keyframe, at_s))

@@ -25,7 +25,7 @@ CACHE_BYTES = 192 << 20
 AHEAD = 16
 """Frames decoded ahead of the cursor a camera."""
 _OPEN_EPISODES = 2
-_PREVIEW_WIDTH = 176
+PREVIEW_WIDTH = 176
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +302,7 @@ class FrameWorker(QObject):
         try:
             # A decoder of its own: the pointer must not move the player's decoder off its place.
             for pixels in reader.frames(wanted.camera, wanted.frame, wanted.frame + 1):
-                image = image_of(pixels).scaledToWidth(_PREVIEW_WIDTH)
+                image = image_of(pixels).scaledToWidth(PREVIEW_WIDTH)
                 self.previewed.emit(wanted.path, wanted.at_s, image)
         except TeleopError as error:
             log.info("no preview: %s", error)

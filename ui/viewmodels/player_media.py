@@ -13,6 +13,7 @@ from recorders.reader import EpisodeReader
 from recorders.schema import EpisodeFooter, EpisodeHeader, EventRecord
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import EpisodeError
+from ui.viewmodels.preview_strip import PreviewStrip, strip_of
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -62,6 +63,8 @@ class EpisodeMedia:
         start_ns: Of the common time line, monotonic.
         duration_s: Length of the time line.
         cameras: In the order recorded.
+        key_s: Where the record key was pressed; what lies before is pre-roll. 0 without pre-roll.
+        strip: Small pictures of the whole, None when the file has none.
     """
 
     path: Path
@@ -70,6 +73,8 @@ class EpisodeMedia:
     start_ns: int
     duration_s: float
     cameras: tuple[CameraLine, ...]
+    key_s: float = 0.0
+    strip: PreviewStrip | None = None
 
     def to_ns(self, at_s: float) -> int:
         """Monotonic time of a place on the time line."""
@@ -182,6 +187,8 @@ def media_of(reader: EpisodeReader) -> EpisodeMedia:
         start_ns=start_ns,
         duration_s=max((max(ends) - start_ns) / NS_PER_S, 1e-3),
         cameras=tuple(cameras),
+        key_s=max((reader.header.start_ns - start_ns) / NS_PER_S, 0.0) if reader.header.start_ns else 0.0,
+        strip=strip_of(reader),
     )
 
 

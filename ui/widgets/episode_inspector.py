@@ -21,7 +21,7 @@ from ui import theme
 from ui.theme import FontSize, Role
 from ui.viewmodels.episode_report import EpisodeReport
 from ui.viewmodels.episodes import EpisodeDetails
-from ui.widgets.episode_table import length_text, outcome_word, size_text, verdict_look
+from ui.widgets.episode_columns import length_text, outcome_word, size_text, verdict_look
 from ui.widgets.inspector_parts import (
     caption,
     fact_rows,

@@ -255,6 +255,7 @@ class PlayerView(QWidget):
         elif model.media is not None:
             self.wall.set_cameras([line.name for line in model.media.cameras])
             self.wall.set_large(model.reference)
+            self.ruler.set_key(model.media.key_s)
             self.ruler.set_lost(
                 sorted({round(float(at), 3) for line in model.media.cameras for at in line.lost})
             )

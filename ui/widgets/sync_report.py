@@ -28,8 +28,8 @@ from ui.widgets.labels import ElidedLabel
 _FIGURES = (("p50", "p50_ms"), ("p95", "p95_ms"), ("p99", "p99_ms"), ("largest", "max_ms"))
 _ICONS = {Fit.CLOSE: "check", Fit.APART: "alert", Fit.FAR: "alert-octagon"}
 _MEANS = (
-    "For each sample of the slower stream: the time to the nearest sample of the faster one. Streams at rates "
-    "of their own lie up to half a period of the faster one apart even when every stamp is exact."
+    "For each sample of the slower stream: the time to the nearest sample of the faster one. Streams at "
+    "rates of their own lie up to half a period of the faster one apart even when every stamp is exact."
 )
 _WIDTH = theme.grid(100)
 _HEIGHT = theme.grid(70)

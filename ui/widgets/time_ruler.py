@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from PyQt6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import (
+    QBrush,
     QColor,
     QEnterEvent,
     QImage,
@@ -32,6 +33,7 @@ _HEIGHT_PX = 32
 _STEPS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 _TICK_ROOM_PX = 64
 _WHEEL_STEP = 1.25
+BEFORE_KEY = "before the key"
 
 
 class TimeStrip(QWidget):
@@ -121,6 +123,7 @@ class TimeRuler(TimeStrip):
         super().__init__(axis, parent)
         self._lost: Sequence[float] = ()
         self._in_out: tuple[float | None, float | None] = (None, None)
+        self._key_s = 0.0
         self._hover_s: float | None = None
         self._preview = _Preview(self)
         self.setFixedHeight(_HEIGHT_PX)
@@ -136,6 +139,12 @@ class TimeRuler(TimeStrip):
         self._lost = lost
         self.update()
 
+    def set_key(self, key_s: float) -> None:
+        """Shades what was kept from before the record key was pressed there [s]; 0 shades nothing."""
+        if key_s != self._key_s:
+            self._key_s = key_s
+            self.update()
+
     def set_in_out(self, in_out: tuple[float | None, float | None]) -> None:
         """Shows the stretch that playing goes round in."""
         if in_out != self._in_out:
@@ -145,7 +154,8 @@ class TimeRuler(TimeStrip):
     def show_preview(self, at_s: float, image: QImage) -> None:
         """Shows a small picture while the pointer is still there."""
         if self._hover_s is not None:
-            self._preview.show_at(self, self.to_x(at_s), image, time_text(at_s, 0.1))
+            word = f"  {BEFORE_KEY}" if at_s < self._key_s else ""
+            self._preview.show_at(self, self.to_x(at_s), image, time_text(at_s, 0.1) + word)
 
     def mouseMoveEvent(self, a0: QMouseEvent | None) -> None:
         """Drags the cursor, or asks for a preview of where the pointer is."""
@@ -178,6 +188,7 @@ class TimeRuler(TimeStrip):
         t = theme.tokens()
         painter.fillRect(self.rect(), t.color(Role.PANEL))
         painter.setFont(theme.font(FontSize.LABEL, tabular=True))
+        self._draw_preroll(painter)
         self._draw_in_out(painter)
         room = self.time_rect()
         step = tick_step(self._axis.span_s, room.width())
@@ -210,6 +221,17 @@ class TimeRuler(TimeStrip):
             handle = [(x - 6, 0), (x + 6, 0), (x + 6, 5), (x, 11), (x - 6, 5)]
             painter.drawPolygon(QPolygonF([QPointF(*corner) for corner in handle]))
         painter.end()
+
+    def _draw_preroll(self, painter: QPainter) -> None:
+        if self._key_s <= self._axis.start_s:
+            return
+        t = theme.tokens()
+        left, right = self.time_rect().left(), self.to_x(min(self._key_s, self._axis.end_s))
+        shade = QRectF(left, 2, right - left, self.height() - 3)
+        painter.fillRect(shade, t.color(Role.RAISED))
+        painter.fillRect(shade, QBrush(t.color(Role.MUTED, 0.55), Qt.BrushStyle.BDiagPattern))
+        if self._key_s <= self._axis.end_s:
+            painter.fillRect(QRectF(right - 1, 2, 2, self.height() - 3), t.color(Role.RECORDING))
 
     def _draw_in_out(self, painter: QPainter) -> None:
         start, end = self._in_out
