@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -225,16 +226,37 @@ def publish(source: Path, destination: Path, calls: SystemCalls = SYSTEM) -> Non
     Raises:
         StorageError: The destination exists or a call failed; the file is at one of the two places.
     """
-    if destination.exists():
-        raise StorageError(f"The episode {destination.stem} is already stored", why=f"{destination} exists")
+    publish_files([(source, destination)], calls)
+
+
+def publish_files(moves: Sequence[tuple[Path, Path]], calls: SystemCalls = SYSTEM) -> None:
+    """As `publish` for several files of two folders: the last one is there only when all others are.
+
+    Args:
+        moves: Where each file is and where it goes; at least one.
+        calls: System calls.
+
+    Raises:
+        StorageError: A destination exists or a call failed; each file is at one of its two places.
+    """
+    for _, destination in moves:
+        if destination.exists():
+            raise StorageError(
+                f"The episode {destination.stem} is already stored", why=f"{destination} exists"
+            )
+    *earlier, (source, destination) = moves
     try:
+        for one, other in earlier:
+            calls.rename(one, other)
+        if earlier:
+            calls.sync_folder(destination.parent)
         calls.rename(source, destination)
         calls.sync_folder(destination.parent)
         calls.sync_folder(source.parent)
     except OSError as error:
         where = destination if destination.exists() else source
         raise storage_error(
-            f"The episode {source.stem} could not be stored durably", error, f"it lies at {where}"
+            f"The episode {destination.stem} could not be stored durably", error, f"it lies at {where}"
         ) from error
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 
-from mcap.writer import Writer
-
 from recorders import message_bodies, messages, wire
 from recorders.ledger import Ledger
+from recorders.segments import EpisodeFiles
 
 MAX_MESSAGE_BYTES = 32 << 20
 """Larger messages are refused: readers bound what they unpack at once."""
@@ -29,7 +28,7 @@ class MessageSink:
     """The one way into the file; all times it takes are CLOCK_MONOTONIC [ns].
 
     Args:
-        mcap: A started writer.
+        files: Where the messages go.
         ledger: Books what is written and refused.
         offset_ns: UTC minus monotonic time.
 
@@ -37,13 +36,11 @@ class MessageSink:
         times: By topic, capture times of the samples written, for the report on synchronisation.
     """
 
-    def __init__(self, mcap: Writer, ledger: Ledger, offset_ns: int) -> None:
+    def __init__(self, files: EpisodeFiles, ledger: Ledger, offset_ns: int) -> None:
         self.ledger = ledger
         self.offset_ns = offset_ns
         self.times: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
-        self._mcap = mcap
-        self._schemas: dict[str, int] = {}
-        self._channels: dict[str, int] = {}
+        self._files = files
 
     def stamp(self, at_ns: int) -> bytes:
         """Field 1 of a message of this time; an impossible one gives a stamp that `put` never writes."""
@@ -87,8 +84,7 @@ class MessageSink:
         if len(payload) > MAX_MESSAGE_BYTES:
             self.ledger.refuse(topic, TOO_LARGE, count)
             return False
-        channel = self._channels.get(topic) or self._register(topic, schema)
-        self._mcap.add_message(channel, utc_ns, payload, ready_utc_ns, seq & _MAX_SEQUENCE)
+        self._files.put(topic, schema, utc_ns, payload, ready_utc_ns, seq & _MAX_SEQUENCE)
         self.ledger.counts[topic] += 1
         return True
 
@@ -107,12 +103,3 @@ class MessageSink:
             return
         payload = self.stamp(at_ns) + message_bodies.frame_stamp_body(seq, *times)
         self.put(topic, messages.FRAME_STAMP, at_ns, payload, receive_ns or at_ns, seq)
-
-    def _register(self, topic: str, schema: str) -> int:
-        if schema not in self._schemas:
-            self._schemas[schema] = self._mcap.register_schema(
-                schema, "protobuf", messages.schema_data(schema)
-            )
-        channel = self._mcap.register_channel(topic, "protobuf", self._schemas[schema])
-        self._channels[topic] = channel
-        return channel

@@ -19,7 +19,9 @@ from mcap.writer import CompressionType, Writer
 
 from recorders.container import Container
 from recorders.durability import SYSTEM, AppendFile, FileDigest, SystemCalls, publish, storage_error
+from recorders.episode_file import PROFILE
 from recorders.ledger import nearest_spacing_ns
+from recorders.mcap_writer import CHUNK_BYTES
 from recorders.reader import EpisodeReader
 from recorders.records import to_metadata
 from recorders.schema import (
@@ -32,7 +34,6 @@ from recorders.schema import (
     topic_video,
 )
 from recorders.tracks import concatenated, unwrapped
-from recorders.writer import CHUNK_BYTES, PROFILE
 from teleop_app.core.clock import NS_PER_MS, NS_PER_S
 from teleop_app.core.errors import EpisodeError, StorageError
 

@@ -47,7 +47,7 @@ class CameraWriter:
 
     def frames(self, camera: str) -> int:
         """Frames of a camera written so far."""
-        return len(self._frame_times.get(camera, ()))
+        return self._ledger.counts[topic_video(camera)]
 
     def add_packet(self, packet: VideoPacket) -> bool:
         """An encoded frame; whether it was written."""

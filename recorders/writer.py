@@ -4,41 +4,29 @@ from __future__ import annotations
 
 import logging
 import time
-from array import array
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
-
-import mcap
-import numpy as np
-from mcap.writer import CompressionType, Writer
-from numpy.typing import NDArray
 
 from recorders import message_bodies, messages
-from recorders.durability import SYSTEM, AppendFile, Reserve, SystemCalls, is_disk_full, publish
-from recorders.ledger import Ledger, nearest_spacing_ns
+from recorders.durability import SYSTEM, Reserve, SystemCalls
+from recorders.episode_figures import Figures, SampleTimes, worst_of
+from recorders.ledger import Ledger
 from recorders.message_sink import MessageSink
-from recorders.records import to_metadata
 from recorders.schema import (
     ATTACHMENT_PREVIEW,
-    METADATA_FOOTER,
-    METADATA_HEADER,
     TOPIC_INSTRUCTION,
     EpisodeFooter,
     EpisodeHeader,
-    topic_depth,
-    topic_force,
-    topic_joints,
-    topic_stream,
+    SegmentRef,
     topic_video,
 )
+from recorders.segments import EpisodeFiles, SegmentFooter
 from recorders.stream_writers_camera import CameraWriter
 from recorders.stream_writers_control import ControlWriter
 from recorders.stream_writers_sensor import SensorWriter, with_sound_streams
-from recorders.sync_report import sync_pairs
-from recorders.tracks import concatenated
-from teleop_app.core.clock import NS_PER_MS, NS_PER_S
+from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import StorageError
 from teleop_app.core.types import (
     AudioBlock,
@@ -54,9 +42,6 @@ from teleop_app.core.types import (
 )
 
 logger = logging.getLogger(__name__)
-PROFILE = "teleop-episode"
-CHUNK_BYTES = 4 << 20
-"""A chunk ends at this size even before its time is up."""
 MAX_PREVIEW_BYTES = 1 << 20
 
 
@@ -77,8 +62,8 @@ class FinishedEpisode:
         path: Where it lies now.
         header: As written.
         footer: As written.
-        size_bytes: Of the file.
-        blake3: 64 hex digits of the whole file.
+        size_bytes: Of all its files.
+        blake3: 64 hex digits of the file at `path`, which holds those of the earlier ones.
         spans: First and last time by topic, CLOCK_MONOTONIC [ns].
         finish_ms: From the call of `finish` until the episode was durable.
     """
@@ -106,6 +91,8 @@ class EpisodeWriter:
         flush_s: A chunk ends this long after it began: about what a kill loses.
         sync_s: Seconds between background syncs: about what a power cut loses.
         reserve: Freed when the disk is full.
+        segment_s: A longer episode becomes several files of this length; see `recorders.segments`.
+        want_keyframe: Asks the cameras for a keyframe where a file ends; must not block.
         calls: System calls (tests make them fail).
 
     Raises:
@@ -122,45 +109,47 @@ class EpisodeWriter:
         flush_s: float = 0.2,
         sync_s: float = 1.0,
         reserve: Reserve | None = None,
+        segment_s: float = 600.0,
+        want_keyframe: Callable[[], None] | None = None,
         calls: SystemCalls = SYSTEM,
     ) -> None:
         self.ledger = Ledger()
         self.header, unsound = with_sound_streams(header)
         for sentence in unsound:
             self.ledger.note(sentence)
-        self._destination = destination
-        self._reserve = reserve
-        self._calls = calls
         self._flush_ns = round(flush_s * NS_PER_S)
         self._flush_due_ns = 0
-        self._tick_times = array("q")
-        self._lateness = array("q")
         self._actors: Counter[str] = Counter()
         self._first_ns = self._last_ns = 0
         self._preview = b""
+        self._earlier = Figures()
+        self._told_lost: dict[str, dict[str, int]] = {}
         self._finished: FinishedEpisode | None = None
-        self._file = AppendFile(path, sync_s, calls)
-        self._mcap = Writer(
-            cast("IO[bytes]", self._file),
-            chunk_size=CHUNK_BYTES,
-            compression=CompressionType.ZSTD,
-            enable_data_crcs=True,
+        self._files = EpisodeFiles(
+            path,
+            self.header,
+            destination=destination,
+            segment_s=segment_s,
+            segment_footer=self._segment_footer,
+            want_keyframe=want_keyframe,
+            sync_s=sync_s,
+            reserve=reserve,
+            calls=calls,
         )
-        self._sink = MessageSink(self._mcap, self.ledger, header.anchor_utc_ns - header.anchor_monotonic_ns)
+        self._sink = MessageSink(self._files, self.ledger, header.anchor_utc_ns - header.anchor_monotonic_ns)
+        self._times = SampleTimes(self.header, self._sink.times)
         self._control = ControlWriter(self._sink, self.header)
         self._camera = CameraWriter(self._sink, self.header)
         self._sensor = SensorWriter(self._sink, self.header)
         try:
             self._begin(attachments)
         except StorageError:
-            self._file.close()
+            self._files.close()
             path.unlink(missing_ok=True)  # no sample is in it
             raise
 
     def _begin(self, attachments: tuple[Attachment, ...]) -> None:
         header = self.header
-        self._mcap.start(PROFILE, f"teleop-app {header.software} mcap-python/{mcap.__version__}")
-        self._mcap.add_metadata(METADATA_HEADER, to_metadata(header))
         for item in attachments:
             self._attach(item)
         started_ns = header.started_utc_ns - self._sink.offset_ns
@@ -168,21 +157,20 @@ class EpisodeWriter:
         payload = self._sink.stamp(started_ns) + body
         self._sink.put(TOPIC_INSTRUCTION, messages.INSTRUCTION, started_ns, payload, started_ns, 0)
         self._camera.add_calibrations(started_ns)
-        self._mcap.flush()
+        self._files.end_preface()
 
     def _attach(self, item: Attachment) -> None:
-        at_ns = self.header.started_utc_ns
-        self._mcap.add_attachment(at_ns, at_ns, item.name, item.media_type, item.content)
+        self._files.attach(self.header.started_utc_ns, item.name, item.media_type, item.content)
 
     @property
     def size_bytes(self) -> int:
         """Bytes written so far, without the chunk in progress."""
-        return self._file.tell()
+        return self._files.size_bytes
 
     @property
     def path(self) -> Path:
-        """The open file."""
-        return self._file.path
+        """The open file, the first one of a long episode."""
+        return self._files.path
 
     @property
     def duration_s(self) -> float:
@@ -192,7 +180,7 @@ class EpisodeWriter:
     @property
     def ticks(self) -> int:
         """Control ticks written so far."""
-        return len(self._tick_times)
+        return self._actors.total()
 
     def frames(self, camera: str) -> int:
         """Frames of a camera written so far."""
@@ -209,8 +197,8 @@ class EpisodeWriter:
             StorageError: The disk refused an earlier chunk.
         """
         if self._control.add_tick(tick):
-            self._tick_times.append(tick.tick_ns)
-            self._lateness.append(tick.tick_ns - tick.due_ns)
+            self._times.ticks.append(tick.tick_ns)
+            self._times.lateness.append(tick.tick_ns - tick.due_ns)
             self._actors[tick.actor.value] += 1
             self._extend(tick.tick_ns)
         self.poll()
@@ -316,7 +304,7 @@ class EpisodeWriter:
         """
         now_ns = time.monotonic_ns()
         if now_ns >= self._flush_due_ns:
-            self._mcap.flush()
+            self._files.flush()
             self._flush_due_ns = now_ns + self._flush_ns
 
     def finish(
@@ -337,24 +325,21 @@ class EpisodeWriter:
         began = time.perf_counter()
         if truncated:
             self.ledger.note(truncated)
-        try:
-            self._flush_with_reserve()
-            footer = self._footer(outcome, truncated=bool(truncated), recovered=recovered)
-            if self._preview:
-                self._attach(Attachment(ATTACHMENT_PREVIEW, "image/jpeg", self._preview))
-            self._mcap.add_metadata(METADATA_FOOTER, to_metadata(footer))
-            self._mcap.finish()
-            self._flush_with_reserve()
-            digest = self._file.finish()
-        finally:
-            self._file.close()
-        publish(self._file.path, self._destination, self._calls)
+        footers: list[EpisodeFooter] = []
+
+        def footer(segments: tuple[SegmentRef, ...]) -> EpisodeFooter:
+            footers.append(self._footer(outcome, segments, truncated=bool(truncated), recovered=recovered))
+            return footers[-1]
+
+        if self._preview:
+            self._attach(Attachment(ATTACHMENT_PREVIEW, "image/jpeg", self._preview))
+        published = self._files.finish(footer)
         self._finished = FinishedEpisode(
-            path=self._destination,
+            path=published.path,
             header=self.header,
-            footer=footer,
-            size_bytes=digest.size_bytes,
-            blake3=digest.blake3,
+            footer=footers[0],
+            size_bytes=published.size_bytes,
+            blake3=published.digest.blake3,
             spans=self.ledger.spans(),
             finish_ms=(time.perf_counter() - began) * 1e3,
         )
@@ -362,42 +347,51 @@ class EpisodeWriter:
 
     def abandon(self) -> None:
         """Close the file where it is, for recovery or removal. Idempotent."""
-        self._file.close()
+        self._files.close()
 
-    def _footer(self, outcome: str, *, truncated: bool, recovered: bool) -> EpisodeFooter:
-        ticks = np.asarray(self._tick_times, np.int64)
-        times = self._times_by_stream()
-        frames = concatenated(times[camera.name] for camera in self.header.cameras if camera.name in times)
-        spacing = nearest_spacing_ns(frames, ticks) if len(ticks) and len(frames) else np.zeros(1)
-        late = np.asarray(self._lateness, np.int64) if len(ticks) else np.zeros(1)
+    def _footer(
+        self, outcome: str, segments: tuple[SegmentRef, ...], *, truncated: bool, recovered: bool
+    ) -> EpisodeFooter:
+        figures = worst_of(self._earlier, self._times.take().figures())
+        ticks = self._actors.total()
         return EpisodeFooter(
             duration_ns=self._last_ns - self._first_ns,
             outcome=outcome,
-            counts=dict(self.ledger.counts),
+            counts=dict(self._files.counts),
             lost={topic: count for topic, count in self.ledger.lost.items() if count},
             lost_reasons=self.ledger.reasons(),
-            actor_share={name: count / len(ticks) for name, count in self._actors.items()},
-            late_p99_ms=round(float(np.percentile(late, 99)) / NS_PER_MS, 3),
-            sync_p95_ms=round(float(np.percentile(spacing, 95)) / NS_PER_MS, 3),
+            actor_share={name: count / ticks for name, count in self._actors.items()},
+            late_p99_ms=figures.late_p99_ms,
+            sync_p95_ms=figures.sync_p95_ms,
             recovered=recovered,
             truncated=truncated,
             lost_by_reason=self.ledger.lost_by_reason(),
-            sync=sync_pairs(times),
+            sync=figures.sync,
+            segments=segments,
         )
 
-    def _times_by_stream(self) -> dict[str, NDArray[np.int64]]:
-        """Capture times by the name a person knows a stream by, the most important first."""
-        header = self.header
-        topics = {camera.name: topic_video(camera.name) for camera in header.cameras}
-        topics |= {kind: topic_joints(kind) for kind in ("measured", "sent")}
-        topics |= {f"stream {stream.name}": topic_stream(stream.name) for stream in header.streams}
-        if header.force_sensors:
-            topics["force"] = topic_force(header.force_sensors[0])  # they come together
-        topics |= {f"depth {camera.name}": topic_depth(camera.name) for camera in header.cameras}
-        times = self._sink.times
-        return {
-            name: np.asarray(times[topic], np.int64) for name, topic in topics.items() if times.get(topic)
-        }
+    def _segment_footer(self) -> SegmentFooter:
+        """What makes the footer of an earlier file: its messages, and what was lost since the one before."""
+        times = self._times.take()
+        told, self._told_lost = self._told_lost, self.ledger.lost_by_reason()
+        lost = _since(told, self._told_lost)
+
+        def footer(counts: Counter[str], duration_ns: int) -> EpisodeFooter:
+            figures = times.figures()
+            self._earlier = worst_of(self._earlier, figures)
+            return EpisodeFooter(
+                duration_ns=duration_ns,
+                outcome="unknown",
+                counts=dict(counts),
+                lost={topic: sum(reasons.values()) for topic, reasons in lost.items()},
+                lost_reasons=("This file is a part of a longer episode.",),
+                late_p99_ms=figures.late_p99_ms,
+                sync_p95_ms=figures.sync_p95_ms,
+                lost_by_reason=lost,
+                sync=figures.sync,
+            )
+
+        return footer
 
     def _extend(self, at_ns: int) -> None:
         if self._first_ns == 0:
@@ -405,12 +399,13 @@ class EpisodeWriter:
         self._first_ns = min(self._first_ns, at_ns)
         self._last_ns = max(self._last_ns, at_ns)
 
-    def _flush_with_reserve(self) -> None:
-        """Flush; on a full disk free the reserve and try once more."""
-        try:
-            self._mcap.flush()
-        except StorageError:
-            if self._reserve is None or not is_disk_full(self._file.failure):
-                raise
-            self._reserve.release()
-            self._file.retry()
+
+def _since(before: dict[str, dict[str, int]], now: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """What the counts of losses by topic and reason have grown by."""
+    grown: dict[str, dict[str, int]] = {}
+    for topic, reasons in now.items():
+        for reason, count in reasons.items():
+            more = count - before.get(topic, {}).get(reason, 0)
+            if more > 0:
+                grown.setdefault(topic, {})[reason] = more
+    return grown
