@@ -34,10 +34,13 @@ from mcap.records import (
 )
 from numpy.typing import NDArray
 
-from teleop_app.core.errors import EpisodeError
+from teleop_app.core.errors import EpisodeError, UnreadableError
 
 MAGIC = b"\x89MCAP0\r\n"
 MAX_CHUNK_BYTES = 64 << 20
+MAX_EXPANSION = 200
+"""A chunk that unfolds to more times its size is a bomb; samples that stand still reach about 50."""
+SMALL_CHUNK_BYTES = 64 << 10
 MAX_RECORD_BYTES = 128 << 20
 MAX_METADATA_BYTES = 8 << 20
 MAX_CHUNKS = 1_000_000
@@ -229,7 +232,8 @@ class Container:
         """Bytes of the file.
 
         Raises:
-            EpisodeError: They lie outside it, or the disk does not give them.
+            EpisodeError: They lie outside it.
+            UnreadableError: The disk does not give them.
         """
         if offset < 0 or length < 0 or offset + length > self.size:
             raise self.damaged("it refers to bytes beyond its end")
@@ -237,8 +241,10 @@ class Container:
             self._file.seek(offset)
             payload = self._file.read(length)
         except OSError as error:
-            raise EpisodeError(
-                f"{self.path.name} cannot be read", why=error.strerror or str(error)
+            raise UnreadableError(
+                f"{self.path.name} cannot be read",
+                why=error.strerror or str(error),
+                next_step="Check the disk",
             ) from error
         if len(payload) != length:
             raise self.damaged("it became shorter while it was read")
@@ -294,6 +300,8 @@ class Container:
             at += RECORD_HEAD.size
             if length > len(data) - at:
                 raise self.damaged("a record is longer than what holds it")
+            if opcode == 0:  # no record is, and a bomb of zeros would be millions of them
+                raise self.damaged("a record is of no kind")
             yield opcode, at, length
             at += length
 
@@ -379,6 +387,8 @@ class Container:
             raise self.damaged(f"a chunk of {size} bytes exceeds the limit of {MAX_CHUNK_BYTES}")
         compression = body[CHUNK_HEAD.size : CHUNK_HEAD.size + name_length]
         payload = body[at:]
+        if size > largest_content(len(payload)):
+            raise self.damaged(f"a chunk of {len(payload)} bytes would unfold to {size}")
         if compression == b"zstd":
             try:
                 if zstandard.frame_content_size(payload) != size:  # it decides what is allocated
@@ -500,6 +510,11 @@ class Container:
         self._file.close()
         self._cache.clear()
         self._pinned.clear()
+
+
+def largest_content(compressed_bytes: int) -> int:
+    """How much a chunk of so many bytes may unfold to."""
+    return min(MAX_CHUNK_BYTES, MAX_EXPANSION * compressed_bytes + SMALL_CHUNK_BYTES)
 
 
 def _stream(body: bytes) -> ReadDataStream:

@@ -21,8 +21,9 @@ from recorders.container import (
     Container,
     Contents,
     Offsets,
+    largest_content,
 )
-from teleop_app.core.errors import EpisodeError
+from teleop_app.core.errors import EpisodeError, UnreadableError
 
 logger = logging.getLogger(__name__)
 _END = frozenset({0, Opcode.DATA_END, Opcode.FOOTER})
@@ -49,6 +50,8 @@ class _Walk:
                 break
             try:
                 self._see(opcode, at, whole)
+            except UnreadableError:
+                raise  # what cannot be read may be whole
             except _BROKEN as error:
                 logger.info("%s: a record at %d cannot be read: %s", self.container.path.name, at, error)
                 if opcode != Opcode.CHUNK:
@@ -118,8 +121,8 @@ class _Walk:
             return
         if body[CHUNK_HEAD.size : CHUNK_HEAD.size + name_length] == b"zstd":
             try:
-                unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_CHUNK_BYTES).decompressobj()
-                payload = unpacker.decompress(payload)
+                unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_CHUNK_BYTES)
+                payload = unpacker.stream_reader(payload).read(largest_content(len(payload)))
             except zstandard.ZstdError:
                 return
         data = np.frombuffer(payload[: _whole_records(payload[:MAX_CHUNK_BYTES])], np.uint8)

@@ -60,6 +60,10 @@ class EpisodeError(StorageError):
     """An episode file is truncated, foreign, damaged, or of a version this program does not know."""
 
 
+class UnreadableError(EpisodeError):
+    """The disk does not give an episode's bytes: nothing is known of what they are."""
+
+
 class CatalogError(StorageError):
     """The catalog is damaged, newer than the program, or refuses an operation."""
 
