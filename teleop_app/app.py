@@ -90,6 +90,7 @@ def device_checks(data: DataDir) -> Iterator[Check]:
         return  # environment_checks has said so
     if any(arm.follower == "sim" for arm in config.arms):
         yield _check_simulation(config)
+    yield _check_encoder(config)
     yield _check_gamepad()
 
 
@@ -204,9 +205,14 @@ def _build_cameras(context: ProcessContext) -> Runnable:
     from devices.cameras.synthetic import SyntheticFrameSource
     from teleop_app.station.cameras import CamerasProcess
 
+    emulated = {
+        camera.name: camera.emulated_latency_ms
+        for camera in context.config.cameras
+        if camera.emulated_latency_ms
+    }
     makers: dict[str, Callable[[], FrameSource]] = {
         "sim": lambda: SimFrameSource(context.config.simulation.look, context.rings),
-        "synthetic": lambda: SyntheticFrameSource(),
+        "synthetic": lambda: SyntheticFrameSource(emulated),
     }
     wanted = {camera.driver for camera in context.config.cameras}
     if unknown := wanted - makers.keys():
@@ -294,6 +300,17 @@ def _check_simulation(config: StationConfig) -> Check:
     except TeleopError as error:
         return Check("Simulated cell", Level.FAILURE, error.what, error.next_step)
     return Check("Simulated cell", Level.OK, f"{config.simulation.look}, {model.nv} degrees of freedom")
+
+
+def _check_encoder(config: StationConfig) -> Check:
+    from recorders.encoder_choice import choose_encoder
+    from teleop_app.station.checks import Check, Level
+
+    try:
+        choice = choose_encoder(config.recording.encoder)
+    except ConfigError as error:
+        return Check("Video encoder", Level.FAILURE, f"{error.what}: {error.why}", error.next_step)
+    return Check("Video encoder", Level.OK, choice.reason)
 
 
 def _gamepad_present() -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from devices.cameras.free_running import EmulatedCamera, FrameTimes
 from devices.cameras.source import CameraFormat, Image
 from devices.cameras.time_mark import check_room
 from devices.sim.barcode import barcode_box, draw_barcode
@@ -15,9 +18,16 @@ _FOVY_RAD = np.deg2rad(60.0)
 
 
 class SyntheticFrameSource:
-    """Plays a short pre-drawn loop, with the host time in microseconds as a barcode in a corner."""
+    """Plays a short pre-drawn loop, with the host time in microseconds as a barcode in a corner.
 
-    def __init__(self) -> None:
+    Args:
+        latency_ms: By the name of each camera that is to behave as a free-running one: how much later its
+            frames arrive. All others show just the instant that is asked for.
+    """
+
+    def __init__(self, latency_ms: Mapping[str, float] | None = None) -> None:
+        self._latency_ms = dict(latency_ms or {})
+        self._emulated: dict[str, EmulatedCamera] = {}
         self._formats: dict[str, CameraFormat] = {}
         self._loops: dict[tuple[int, int], Image] = {}
         self._capture_ns = 0
@@ -56,18 +66,42 @@ class SyntheticFrameSource:
         """Every instant is new, and known exactly."""
         self._capture_ns = due_ns
         self._instant += 1
+        for camera in self._latency_ms.keys() & self._formats.keys():
+            if camera not in self._emulated:
+                fps, latency_ms = self._formats[camera].fps, self._latency_ms[camera]
+                self._emulated[camera] = EmulatedCamera(camera, fps, latency_ms, due_ns)
+            self._emulated[camera].run_until(due_ns)
         return True
 
+    def times(self, camera: str) -> FrameTimes | None:
+        """Of the camera's next frame; None when an emulated camera has none."""
+        if camera not in self._emulated:
+            return FrameTimes(self._capture_ns, self._capture_ns)
+        waiting = self._emulated[camera].first()
+        return waiting[1] if waiting else None
+
     def grab(self, camera: str, out: Image) -> int:
-        """Copy the instant's picture into `out`."""
+        """Copy the instant's picture into `out`; returns the true time of what it shows.
+
+        Raises:
+            DeviceError: The camera is not open, or an emulated one has no frame.
+        """
         size = self._format(camera)
+        capture_ns = self._capture_ns
+        if camera in self._emulated:
+            waiting = self._emulated[camera].first()
+            if waiting is None:
+                raise DeviceError(f"The camera '{camera}' has no new frame")
+            capture_ns = waiting[0]
+            self._emulated[camera].take()
         np.copyto(out, self._loops[size.width, size.height][self._instant % _FRAMES])
-        draw_barcode(out, self._capture_ns // 1000)
-        return self._capture_ns
+        draw_barcode(out, capture_ns // 1000)
+        return capture_ns
 
     def close(self) -> None:
         """Forget the loops."""
         self._loops.clear()
+        self._emulated.clear()
 
     def _format(self, camera: str) -> CameraFormat:
         if camera not in self._formats:

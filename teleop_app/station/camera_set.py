@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -12,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from devices.cameras.source import CameraFormat, FrameSource, Image
+from recorders.encoder_choice import EncoderChoice, choose_encoder
 from recorders.video import H264Encoder
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.config import CameraSection
@@ -19,8 +21,10 @@ from teleop_app.core.errors import ConfigError
 from teleop_app.core.ring import RingWriter, camera_ring
 from teleop_app.core.types import CameraSetup
 from teleop_app.station.encoder_lane import Encoded, EncoderLane
+from teleop_app.station.frame_stamps import FrameStamps
 from teleop_app.station.process import ProcessContext
 
+logger = logging.getLogger(__name__)
 RING_SLOTS: Final = 4
 _RATE_WINDOW_NS: Final = 2 * NS_PER_S
 
@@ -32,6 +36,7 @@ class StationCamera:
     Attributes:
         name: Camera name.
         source: Where its frames come from.
+        stamps: Takes its frames and times them.
         size: What it delivers.
         ring: Takes its raw frames.
         lane: Encodes them.
@@ -45,6 +50,7 @@ class StationCamera:
 
     name: str
     source: FrameSource
+    stamps: FrameStamps
     size: CameraFormat
     ring: RingWriter
     lane: EncoderLane
@@ -77,7 +83,8 @@ def open_cameras(
         results: Takes what they make.
 
     Raises:
-        ConfigError: A camera or its driver does not exist, or its size is out of range.
+        ConfigError: A camera or its driver does not exist, its size is out of range, or the encoder that
+            the station file asks for does not work here.
         DeviceError: A source or an encoder cannot deliver.
     """
     sections = context.config.cameras
@@ -85,10 +92,12 @@ def open_cameras(
     for driver in dict.fromkeys(section.driver for section in sections):
         wanted = {each.name: formats[each.name] for each in sections if each.driver == driver}
         sources[driver].open(wanted)
+    encoder = choose_encoder(context.config.recording.encoder)
+    logger.info("encoder: %s", encoder.reason)
     cameras: dict[str, StationCamera] = {}
     for section in sections:
         name, source = section.name, sources[section.driver]
-        cameras[name] = _open_camera(context, name, source, formats[name], executor, results)
+        cameras[name] = _open_camera(context, name, source, formats[name], encoder, executor, results)
     return cameras
 
 
@@ -116,6 +125,7 @@ def _open_camera(
     name: str,
     source: FrameSource,
     size: CameraFormat,
+    encoder: EncoderChoice,
     executor: Executor,
     results: SimpleQueue[Encoded],
 ) -> StationCamera:
@@ -123,7 +133,13 @@ def _open_camera(
 
     def make(size: CameraFormat) -> H264Encoder:
         return H264Encoder(
-            size.width, size.height, size.fps, recording.preset, recording.crf, recording.keyframe_frames
+            size.width,
+            size.height,
+            size.fps,
+            recording.preset,
+            recording.crf,
+            recording.keyframe_frames,
+            encoder.codec,
         )
 
     path = context.rings / camera_ring(name)
@@ -140,10 +156,12 @@ def _open_camera(
         parent=parent,
         parent_T_camera=parent_T_camera,
         reason=size.reason,
+        latency_ns=context.config.latency_ns(name),
     )
     return StationCamera(
         name=name,
         source=source,
+        stamps=FrameStamps(name, source, setup.latency_ns, context.clock),
         size=size,
         ring=RingWriter(path, size.width * size.height * 3, RING_SLOTS),
         lane=lane,

@@ -192,26 +192,39 @@ class CamerasProcess:
             camera.lost += skipped
             if skipped > MAX_GAP:
                 camera.lane.force_keyframe = True
-            if fresh[id(camera.source)]:
-                self._take_frame(camera, seq)
-            else:
+            if not (fresh[id(camera.source)] and self._take_frame(camera, seq)):
                 camera.lost += 1
                 camera.lane.force_keyframe = True  # it may stand still for long
 
-    def _take_frame(self, camera: StationCamera, seq: int) -> None:
+    def _take_frame(self, camera: StationCamera, seq: int) -> bool:
+        """Whether there was a frame to take."""
         if self._publisher is None:
-            return
+            return False
         started = time.perf_counter()
-        capture_ns = camera.source.grab(camera.name, camera.image)
+        times = camera.stamps.grab(camera.image)
+        if times is None:
+            return False
         drawn = time.perf_counter()
-        camera.ring.write(camera.image.data, capture_ns, seq)
+        camera.ring.write(camera.image.data, times.capture_ns, seq)
         self._average("render_ms", (drawn - started) * 1e3)
         self._average("ring_ms", (time.perf_counter() - drawn) * 1e3)
-        notice = FrameNotice(camera.name, seq, capture_ns, camera.size.width, camera.size.height)
+        notice = FrameNotice(
+            camera.name,
+            seq,
+            times.capture_ns,
+            camera.size.width,
+            camera.size.height,
+            times.receive_ns,
+            times.device_ns,
+            times.exposure_ns,
+        )
         self._publisher.send(f"frame/{camera.name}", notice)
         camera.fresh_ns = self._context.clock.now_ns()
-        camera.lane.submit(camera.image, seq, capture_ns)
+        if (fit := camera.stamps.take_fit(camera.fresh_ns)) is not None:
+            self._publisher.send(f"clock/{camera.name}", fit)
+        camera.lane.submit(camera.image, seq, times)
         self._in_flight += 1
+        return True
 
     def _collect(self, deadline_ns: int) -> None:
         clock = self._context.clock

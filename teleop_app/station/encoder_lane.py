@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from queue import SimpleQueue
 
+from devices.cameras.free_running import FrameTimes
 from devices.cameras.source import CameraFormat, Image
 from recorders.video import H264Encoder, is_keyframe
 from teleop_app.core.clock import Clock
@@ -64,16 +65,16 @@ class EncoderLane:
         self.encoder_name = self._encoder.name
         self.force_keyframe = True
 
-    def submit(self, image: Image, seq: int, capture_ns: int) -> None:
+    def submit(self, image: Image, seq: int, times: FrameTimes) -> None:
         """Start to encode `image`; it must not change until the result is there."""
         keyframe, self.force_keyframe = self.force_keyframe, False
-        self._executor.submit(self._encode, image, seq, capture_ns, keyframe)
+        self._executor.submit(self._encode, image, seq, times, keyframe)
 
     def close(self) -> None:
         """Release the encoder; nothing may be under way."""
         self._encoder.close()
 
-    def _encode(self, image: Image, seq: int, capture_ns: int, keyframe: bool) -> None:
+    def _encode(self, image: Image, seq: int, times: FrameTimes, keyframe: bool) -> None:
         started = time.thread_time()
         packet, error = None, ""
         try:
@@ -84,12 +85,15 @@ class EncoderLane:
             packet = VideoPacket(
                 camera=self._camera,
                 seq=seq,
-                capture_ns=capture_ns,
+                capture_ns=times.capture_ns,
                 encoded_ns=self._clock.now_ns(),
                 keyframe=is_keyframe(payload),
                 width=self._size.width,
                 height=self._size.height,
                 payload=payload,
+                receive_ns=times.receive_ns,
+                device_ns=times.device_ns,
+                exposure_ns=times.exposure_ns,
             )
         except DeviceError as failure:
             self._broken = True

@@ -19,6 +19,7 @@ LEAST_SHARE: Final = 0.5
 """Of the pictures looked at."""
 MOST_SPREAD_MS: Final = 25.0
 MOST_EARLY_MS: Final = 3.0
+MOST_MS: Final = 2000.0
 _OUTLIER_MADS: Final = 6.0
 
 
@@ -99,11 +100,12 @@ def latency_of_codes(
             why="its pictures arrive unevenly, or the display does not show the codes evenly",
             next_step="Close other programs, use a wired camera, and measure again",
         )
-    if latency_ms < -MOST_EARLY_MS:
+    if not -MOST_EARLY_MS <= latency_ms <= MOST_MS:
+        before = "before" if latency_ms < 0 else "after"
         raise DeviceError(
-            f"Pictures of {camera} are stamped {-latency_ms:.0f} ms before the time they show",
-            why="the code comes from another computer, or the display's period is wrong",
-            next_step="Show the codes on this station's own display",
+            f"Pictures of {camera} are stamped {abs(latency_ms):.0f} ms {before} the time they show",
+            why="they show the time of another computer, or of a simulation",
+            next_step="Show the codes on this station's own display; simulated cameras need no calibration",
         )
     return LatencyResult(
         stream=camera,

@@ -106,6 +106,7 @@ def test_what_is_applied_already_is_added_and_outliers_are_left_out():
         ([(stamp, UPTIME_NS) for stamp, _ in _readings(20)], 100, "stands still"),
         (_readings(20, jitter_ms=40), 100, "varies too much"),
         (_readings(-50), 100, "stamped 50 ms before the time they show"),
+        (_readings(60_000), 100, "stamped 60000 ms after the time they show"),
         ([], 0, "Only 0 of 0"),
     ],
 )
