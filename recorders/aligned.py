@@ -180,6 +180,10 @@ class AlignedFrames(Sequence[AlignedRow]):
         """
         return list(self._finished(indices, self.request(indices)))
 
+    def access(self, camera: str) -> FrameAccess:
+        """The decoder of a camera, which gives pictures in the size of the rows."""
+        return self._access[camera]
+
     def request(self, indices: Sequence[int]) -> dict[str, Future[Images]]:
         """Have the pictures of rows decoded by other threads; by camera, then by frame number.
 

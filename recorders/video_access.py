@@ -55,13 +55,16 @@ class FrameAccess:
         packets: The camera's packets.
         size: Width and height [px] to scale to while the colours are converted; None: as recorded.
         cached: Images kept.
+
+    Attributes:
+        size: Width and height of the images [px].
     """
 
     def __init__(
         self, packets: PacketIndex, *, size: tuple[int, int] | None = None, cached: int = CACHED_FRAMES
     ) -> None:
         self.packets = packets
-        self._size = size
+        self.size = size or (packets.camera.width, packets.camera.height)
         self._limit = cached
         self._images: OrderedDict[int, Image] = OrderedDict()
         self._lock = threading.Lock()  # of the images kept
@@ -150,7 +153,7 @@ class FrameAccess:
         try:
             for run in plan.runs:
                 self._decode(run, found)
-        except EpisodeError:
+        except Exception:
             self._decoder = self._next = None
             raise
         for index, job in plan.coming.items():
@@ -166,7 +169,7 @@ class FrameAccess:
         for number, payload in enumerate(run.packets, run.first):
             frame = self._decoder.decode_frame(payload)
             if number in run.wanted:
-                image = self._decoder.to_rgb(frame, self._size)
+                image = self._decoder.to_rgb(frame, self.size)
                 image.flags.writeable = False
                 found[number] = image
                 self._keep(number, image)
