@@ -7,6 +7,7 @@ sets, so decoding can start at any keyframe and packets can be remuxed into data
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import cast
 
 import av
 import numpy as np
@@ -16,12 +17,45 @@ from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from recorders.yuv import YuvConverter
 from teleop_app.core.errors import DeviceError, EpisodeError
 
 MAX_SIDE_PX = 4096
 """Largest width or height accepted from a file before anything is decoded."""
 
 Image = NDArray[np.uint8]
+
+CODECS: dict[str, tuple[str, dict[str, str]]] = {
+    "x264": (
+        "libx264",
+        {
+            "preset": "{preset}",
+            "tune": "zerolatency",
+            "crf": "{crf}",
+            "forced-idr": "1",
+            "x264-params": "scenecut=0:sliced-threads=0:repeat-headers=1:annexb=1",
+        },
+    ),
+    "nvenc": (
+        "h264_nvenc",
+        {
+            "preset": "p3",
+            "tune": "ull",
+            "rc": "vbr",
+            "cq": "{crf}",
+            "b": "0",
+            "bf": "0",
+            "delay": "0",
+            "zerolatency": "1",
+            "rc-lookahead": "0",
+            "no-scenecut": "1",
+            "forced-idr": "1",
+        },
+    ),
+    "vaapi": ("h264_vaapi", {"rc_mode": "CQP", "qp": "{crf}", "bf": "0", "async_depth": "1"}),
+}
+"""FFmpeg's encoder and its options, by name in the station file. Parameter sets come with every IDR since no
+global header is asked for."""
 
 
 class H264Encoder:
@@ -31,12 +65,13 @@ class H264Encoder:
         width: [px], even.
         height: [px], even.
         fps: Frame grid rate.
-        preset: x264 preset.
-        crf: x264 quality, lower is better and larger.
+        preset: x264 preset; hardware has one of its own.
+        crf: Quality, lower is better and larger; hardware takes it as its constant quality.
         keyframe_frames: Largest distance between keyframes [frames].
+        codec: One of `CODECS`.
 
     Raises:
-        DeviceError: libx264 is missing or refuses the settings.
+        DeviceError: The codec is missing or refuses the settings.
     """
 
     def __init__(
@@ -47,13 +82,19 @@ class H264Encoder:
         preset: str = "superfast",
         crf: int = 23,
         keyframe_frames: int = 15,
+        codec: str = "x264",
     ) -> None:
         self.width = width
         self.height = height
-        self.name = f"libx264 {preset} crf {crf} gop {keyframe_frames}"
+        library, options = CODECS[codec]
+        self.name = (
+            f"{library} {preset} crf {crf} gop {keyframe_frames}"
+            if codec == "x264"
+            else (f"{library} cq {crf} gop {keyframe_frames}")
+        )
         self._count = 0
         try:
-            context = av.CodecContext.create("libx264", "w")
+            context = cast("av.VideoCodecContext", av.CodecContext.create(library, "w"))
             context.width = width
             context.height = height
             context.pix_fmt = "yuv420p"
@@ -64,19 +105,15 @@ class H264Encoder:
             context.max_b_frames = 0
             context.colorspace = Colorspace.SMPTE170M
             context.color_range = ColorRange.MPEG
-            context.options = {
-                "preset": preset,
-                "tune": "zerolatency",
-                "crf": str(crf),
-                "forced-idr": "1",
-                "x264-params": "scenecut=0:sliced-threads=0:repeat-headers=1:annexb=1",
-            }
+            context.options = {key: value.format(preset=preset, crf=crf) for key, value in options.items()}
             context.open()
         except (FFmpegError, ValueError) as error:
+            why = (error.strerror if isinstance(error, FFmpegError) else None) or str(error)
             raise DeviceError(
-                f"The H.264 encoder cannot start for {width}x{height} at {fps} fps", why=str(error)
+                f"The H.264 encoder {library} cannot start for {width}x{height} at {fps} fps", why=why
             ) from error
         self._context: av.VideoCodecContext | None = context
+        self._converter = YuvConverter(width, height)
 
     def encode(self, rgb: Image, force_keyframe: bool = False) -> bytes:
         """The access unit of one frame; `is_keyframe` tells whether it is an IDR.
@@ -86,7 +123,7 @@ class H264Encoder:
             force_keyframe: Make this frame an IDR.
 
         Raises:
-            DeviceError: The frame has another size, or x264 refuses it.
+            DeviceError: The frame has another size, or the encoder refuses it.
         """
         if rgb.shape != (self.height, self.width, 3) or rgb.dtype != np.uint8:
             raise DeviceError(
@@ -95,10 +132,7 @@ class H264Encoder:
             )
         if self._context is None:
             raise DeviceError("The H.264 encoder is closed")
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-        frame = frame.reformat(
-            format="yuv420p", dst_colorspace=Colorspace.SMPTE170M, dst_color_range=ColorRange.MPEG
-        )
+        frame = self._converter.convert(np.ascontiguousarray(rgb))
         frame.pts = self._count
         frame.pict_type = PictureType.I if force_keyframe else PictureType.NONE
         self._count += 1
@@ -117,7 +151,7 @@ class H264Encoder:
         """Release the encoder. Idempotent."""
         context, self._context = self._context, None
         if context is not None:
-            context.encode(None)  # nothing is held back; this ends x264's stream
+            context.encode(None)  # nothing is held back; this ends the codec's stream
 
 
 class H264Decoder:
