@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import teleop_app
-from recorders.schema import CameraHeader, EpisodeHeader
+from recorders.schema import CameraHeader, EpisodeHeader, LatencyHeader
 from recorders.writer import Attachment
-from teleop_app.core.clock import ClockAnchor
-from teleop_app.core.config import StationConfig, station_text
+from teleop_app.core.clock import NS_PER_MS, ClockAnchor
+from teleop_app.core.config import LatencySection, StationConfig, station_text
 from teleop_app.core.types import CameraSetup
 from teleop_app.station.recorder_catalog import OpenSession
 from teleop_app.station.scene_preparation import Scene
@@ -62,6 +62,17 @@ def episode_header(
         force_sensors=force_sensors,
         software=teleop_app.__version__,
         start_ns=start_ns,
+        latencies=tuple(_latency_header(section) for section in config.latencies),
+    )
+
+
+def _latency_header(section: LatencySection) -> LatencyHeader:
+    return LatencyHeader(
+        stream=section.stream,
+        latency_ns=round(section.latency_ms * NS_PER_MS),
+        spread_ns=round(section.spread_ms * NS_PER_MS),
+        method=section.method,
+        measured_utc=section.measured_utc,
     )
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from dataclasses import replace
 from typing import Any, Final, Protocol, runtime_checkable
 
 from devices.protocols import InputDevice
 from teleop_app.core.bus import CommandServer, Publisher, Subscriber
 from teleop_app.core.clock import NS_PER_MS, NS_PER_S
+from teleop_app.core.device_clock import DeviceClock
 from teleop_app.core.errors import DeviceError
-from teleop_app.core.types import Event, ProcessState, RecorderState, RecorderStatus
+from teleop_app.core.types import Event, InputSample, ProcessState, RecorderState, RecorderStatus
 from teleop_app.station.process import Heartbeat, ProcessContext
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,9 @@ class Worker(Protocol):
 class InputProcess:
     """Polls an input device at a fixed rate and publishes what it reads.
 
+    A device that stamps its samples by a clock of its own (`device_ns`) gives as `capture_ns` when the
+    sample arrived; here it becomes the time at which it was true.
+
     A device that cannot be reached, or is lost, is tried again every second; until then the status
     says why. A `Worker` is told by the command `go` to work on the present or next recording, until the
     task is solved, the recording ends, or `halt`; a person's recordings are left to the person.
@@ -64,6 +69,7 @@ class InputProcess:
         self._context = context
         self._device = device
         self._worker = device if isinstance(device, Worker) else None
+        self._clock = DeviceClock(device.name, context.config.latency_ns(device.name))
         self._period_ns = round(NS_PER_S / rate_hz)
         self._publisher: Publisher | None = None
         self._started = False
@@ -183,9 +189,20 @@ class InputProcess:
     def _send(self) -> None:
         sample = self._device.poll()
         if sample is not None:
+            sample = self._timed(sample)
             self._inputs.send("input", sample)
             self._capture_ns = sample.capture_ns
             self._sent_ns.append(self._context.clock.now_ns())
+
+    def _timed(self, sample: InputSample) -> InputSample:
+        """The sample with the host time of its device's stamp, where it has one."""
+        if sample.device_ns is None:
+            return sample
+        capture_ns = self._clock.stamp(sample.device_ns, sample.capture_ns)
+        fit = self._clock.take_fit(sample.capture_ns)
+        if fit is not None and self._publisher is not None:
+            self._publisher.send(f"clock/{sample.source}", fit)
+        return replace(sample, capture_ns=capture_ns)
 
     def _lost(self, error: DeviceError, now_ns: int) -> None:
         if error.sentence != self._fault:

@@ -3,19 +3,21 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from devices.protocols import Verification
 from teleop_app.core.bus import Endpoints, Publisher, Subscriber
-from teleop_app.core.clock import FakeClock
+from teleop_app.core.clock import NS_PER_S, FakeClock
 from teleop_app.core.config import StationConfig
 from teleop_app.core.errors import DeviceError
 from teleop_app.core.paths import DataDir
 from teleop_app.core.types import (
     Actor,
     ArmInput,
+    ClockFit,
     Event,
     InputSample,
     ProcessState,
@@ -56,6 +58,16 @@ class Pedal:
 
     def stop(self) -> None:
         self.stopped += 1
+
+
+class Headset(Pedal):
+    """A device with a clock of its own, 1 hour off; its samples arrive 4 ms late, each third one 9 ms."""
+
+    def poll(self) -> InputSample | None:
+        sample = super().poll()
+        assert sample is not None
+        delay_ns = 9_000_000 if self.seq % 3 == 0 else 4_000_000
+        return replace(sample, device_ns=sample.capture_ns - delay_ns + 3600 * NS_PER_S)
 
 
 class Robot(Pedal):
@@ -117,6 +129,16 @@ def bench(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> It
 
 
 robot = pytest.mark.parametrize("bench", [Robot], indirect=True)
+
+
+@pytest.mark.parametrize("bench", [Headset], indirect=True)
+def test_samples_of_a_device_with_a_clock_say_when_they_were_true(bench: Bench) -> None:
+    bench.turns(3.0)
+    samples = bench.of(InputSample)[100:]
+    errors_ns = [sample.capture_ns - (sample.device_ns - 3600 * NS_PER_S) - 4_000_000 for sample in samples]
+    assert max(map(abs, errors_ns)) < 100_000
+    fits = bench.of(ClockFit)
+    assert len(fits) == 3 and fits[-1].stream == "pedal"
 
 
 def _recorder(state: RecorderState, episode: str = "") -> RecorderStatus:
