@@ -175,12 +175,19 @@ class Container:
 
     Raises:
         EpisodeError: It is missing, foreign, damaged, or truncated and that is not allowed.
+
+    Attributes:
+        files: The containers of all files: itself, and of a long episode the others.
+        missing: Sentences on files of the episode that cannot be read.
     """
+
+    missing: tuple[str, ...] = ()
 
     def __init__(self, path: Path, *, open_truncated: bool = False, cache: ChunkCache | None = None) -> None:
         self.path = path
         self._cache = cache or ChunkCache()
         self._pinned: dict[int, Bytes] = {}
+        self.files: tuple[Container, ...] = (self,)
         try:
             self._file = path.open("rb")
             self.size = os.fstat(self._file.fileno()).st_size

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorders import tracks, wire
-from recorders.container import Container
+from recorders.composite import open_container
 from recorders.packet_index import PacketIndex, packet_indexes
 from recorders.records import footer_from, header_from
 from recorders.schema import (
@@ -66,7 +66,7 @@ class EpisodeReader:
 
     def __init__(self, path: Path, *, open_truncated: bool = False) -> None:
         self.path = path
-        self.container = Container(path, open_truncated=open_truncated)
+        self.container = open_container(path, open_truncated=open_truncated)
         try:
             self.header, self.footer = self._records()
         except EpisodeError:
