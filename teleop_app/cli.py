@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 import teleop_app
-from teleop_app.commands import demo, doctor, episodes, export, record, replay, station, store
+from teleop_app.commands import (
+    calibrate,
+    demo,
+    doctor,
+    episodes,
+    export,
+    importing,
+    record,
+    replay,
+    station,
+    store,
+)
 from teleop_app.commands.options import (
     DataDirOption,
     StationOption,
@@ -30,10 +41,12 @@ app = typer.Typer(
 app.add_typer(station.app, name="station")
 app.add_typer(episodes.app, name="episodes")
 app.add_typer(export.app, name="export")
+app.add_typer(calibrate.app, name="calibrate")
 app.command("record")(record.record)
 app.command("replay")(replay.replay)
 app.command("verify")(store.verify)
 app.command("recover")(store.recover)
+app.command("import")(importing.import_files)
 app.command("doctor")(doctor.doctor)
 
 

@@ -1,0 +1,1 @@
+"""Brings recordings from elsewhere into a store."""
