@@ -105,6 +105,8 @@ TOPIC_TRANSFORMS = "/tf"
 """foxglove.FrameTransforms: where the robot's links and the cameras are, so that viewers place them."""
 TOPIC_ROBOT = "/robot/scene"
 """foxglove.SceneUpdate: the robot's shapes, fixed to the frames of its links; written once."""
+ATTACHMENT_ROBOT = "robot.xml"
+"""The robot's model, MJCF that compiles by itself."""
 ATTACHMENT_PREVIEW = "preview.jpg"
 """Small pictures side by side, evenly spread over the episode; made while recording."""
 

@@ -70,6 +70,7 @@ class EpisodeFiles:
         segment_s: Length of a file; an episode that is shorter has one.
         want_keyframe: Asks the cameras for a keyframe at a boundary; does not block.
         segment_footer: Called when a file is left, gives what makes its footer.
+        topic_turned: Called before the first message of a topic goes into the next file.
         sync_s: Seconds between background syncs.
         reserve: Freed when the disk is full.
         calls: System calls.
@@ -86,6 +87,7 @@ class EpisodeFiles:
         destination: Path,
         segment_s: float,
         segment_footer: Callable[[], SegmentFooter],
+        topic_turned: Callable[[str], None],
         want_keyframe: Callable[[], None] | None = None,
         sync_s: float = 1.0,
         reserve: Reserve | None = None,
@@ -96,13 +98,14 @@ class EpisodeFiles:
         self._destination = destination
         self._segment_ns = round(segment_s * NS_PER_S)
         self._segment_footer = segment_footer
+        self._topic_turned = topic_turned
         self._want_keyframe = want_keyframe
         self._sync_s = sync_s
         self._reserve = reserve
         self._calls = calls
         self._offset_ns = header.anchor_utc_ns - header.anchor_monotonic_ns
         self._videos = {topic_video(camera.name): camera.name for camera in header.cameras}
-        self._preface: list[tuple[str, str, int, bytes]] = []
+        self._preface: list[tuple[str, str, int, int, bytes]] = []
         self._attached: list[tuple[str, str, bytes]] = []
         self._in_preface = True
         self._boundary_ns = 0
@@ -154,7 +157,7 @@ class EpisodeFiles:
             topic: Where.
             schema: Of `recorders.messages`.
             utc_ns: Its time.
-            payload: The whole message, which begins with the stamp of that time.
+            payload: The whole message.
             ready_utc_ns: When it was available.
             sequence: 32 bits.
 
@@ -162,13 +165,15 @@ class EpisodeFiles:
             StorageError: The disk refused an earlier chunk, or an earlier file could not be finished.
         """
         if self._in_preface:
-            self._preface.append((topic, schema, sequence, payload[len(wire.stamp(utc_ns)) :]))
+            self._preface.append((topic, schema, sequence, utc_ns, payload))
         file = self._file
         leads = topic == TOPIC_TICK or topic in self._videos
         if leads or self._old is not None:
             file = self._choose(topic, utc_ns, payload)
         if leads:
             file.extend(utc_ns)
+        if self._old is not None and file is self._file and topic not in file.counts:
+            self._topic_turned(topic)
         file.put(topic, schema, utc_ns, payload, ready_utc_ns, sequence)
 
     def _choose(self, topic: str, utc_ns: int, payload: bytes) -> EpisodeFile:
@@ -195,8 +200,9 @@ class EpisodeFiles:
         at_ns = self._boundary_ns
         for name, media_type, content in self._attached:
             file.attach(at_ns, name, media_type, content)
-        for topic, schema, sequence, body in self._preface:
-            file.put(topic, schema, at_ns, wire.stamp(at_ns) + body, at_ns, sequence)
+        for topic, schema, sequence, utc_ns, payload in self._preface:
+            again = payload.replace(wire.stamp(utc_ns), wire.stamp(at_ns))
+            file.put(topic, schema, at_ns, again, at_ns, sequence)
         self._old, self._file = self._file, file
         self._waiting = dict.fromkeys(self._videos.values(), at_ns)
         self._turned_ns.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +21,18 @@ from recorders.schema import (
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.types import ControlTick, Event, InputSample
 
+if TYPE_CHECKING:
+    from recorders.robot_scene import RobotScene  # MuJoCo: only where there is a robot to place
+
 Array = NDArray[np.float64]
 
 
 class ControlWriter:
     """Control ticks, operator samples and events of one episode."""
 
-    def __init__(self, sink: MessageSink, header: EpisodeHeader) -> None:
+    def __init__(self, sink: MessageSink, header: EpisodeHeader, scene: RobotScene | None) -> None:
         self._sink = sink
+        self._scene = scene
         self._ledger = sink.ledger
         self._period_ns = NS_PER_S // header.control_rate_hz
         self._motion = wire.joint_template(header.joint_names, with_motion=True)
@@ -88,6 +93,8 @@ class ControlWriter:
         ready_ns = tick.measured_receive_ns or tick.tick_ns
         if sink.put(topic, messages.JOINT_STATES, at_ns, payload, ready_ns, seq):
             self._measured_times.append(at_ns)
+            if self._scene is not None:
+                self._scene.add_measured(tick.measured, at_ns, ready_ns)
 
     def _add_pose(self, topic: str, pose: Array, at_ns: int, stamp: bytes, seq: int) -> None:
         if pose.shape != (7,) or not np.isfinite(pose).all():

@@ -161,18 +161,19 @@ def joint_template(names: tuple[str, ...], with_motion: bool) -> Template:
 
 def pose_template(frame: str) -> Template:
     """foxglove.PoseInFrame: doubles x, y, z, then the quaternion x, y, z, w."""
-    keys = [tag(number, _FIXED64) for number in (1, 2, 3, 4)]
-    vector, quaternion = 3 * 9, 4 * 9
-    parts: list[bytes | None] = [
-        field_text(2, frame) + tag(3, _BYTES) + varint(vector + quaternion + 4) + tag(1, _BYTES)
-    ]
-    parts.append(varint(vector))
-    for key in keys[:3]:
-        parts.extend((key, None))
-    parts.append(tag(2, _BYTES) + varint(quaternion))
-    for key in keys:
-        parts.extend((key, None))
-    return Template(parts)
+    pose = pose_fields(1, 2)
+    length = sum(8 if part is None else len(part) for part in pose)
+    return Template([field_text(2, frame) + tag(3, _BYTES) + varint(length), *pose])
+
+
+def pose_fields(position: int, orientation: int) -> list[bytes | None]:
+    """A Vector3 and a Quaternion field of these numbers, None where a double stands."""
+    parts: list[bytes | None] = []
+    for field, count in ((position, 3), (orientation, 4)):
+        parts.append(tag(field, _BYTES) + varint(9 * count))
+        for number in range(1, count + 1):
+            parts.extend((tag(number, _FIXED64), None))
+    return parts
 
 
 def sample_template(count: int, with_device: bool) -> Template:

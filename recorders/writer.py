@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recorders import message_bodies, messages
 from recorders.durability import SYSTEM, Reserve, SystemCalls
@@ -16,6 +17,7 @@ from recorders.ledger import Ledger
 from recorders.message_sink import MessageSink
 from recorders.schema import (
     ATTACHMENT_PREVIEW,
+    ATTACHMENT_ROBOT,
     TOPIC_INSTRUCTION,
     EpisodeFooter,
     EpisodeHeader,
@@ -27,7 +29,7 @@ from recorders.stream_writers_camera import CameraWriter
 from recorders.stream_writers_control import ControlWriter
 from recorders.stream_writers_sensor import SensorWriter, with_sound_streams
 from teleop_app.core.clock import NS_PER_S
-from teleop_app.core.errors import StorageError
+from teleop_app.core.errors import EpisodeError, StorageError
 from teleop_app.core.types import (
     AudioBlock,
     ClockFit,
@@ -40,6 +42,9 @@ from teleop_app.core.types import (
     VideoPacket,
     WorldState,
 )
+
+if TYPE_CHECKING:
+    from recorders.robot_scene import RobotScene
 
 logger = logging.getLogger(__name__)
 MAX_PREVIEW_BYTES = 1 << 20
@@ -124,6 +129,8 @@ class EpisodeWriter:
         self._preview = b""
         self._earlier = Figures()
         self._told_lost: dict[str, dict[str, int]] = {}
+        self._told_actors: Counter[str] = Counter()
+        self._lost_at_turn: dict[str, dict[str, int]] = {}
         self._finished: FinishedEpisode | None = None
         self._files = EpisodeFiles(
             path,
@@ -131,6 +138,7 @@ class EpisodeWriter:
             destination=destination,
             segment_s=segment_s,
             segment_footer=self._segment_footer,
+            topic_turned=self._topic_turned,
             want_keyframe=want_keyframe,
             sync_s=sync_s,
             reserve=reserve,
@@ -138,7 +146,8 @@ class EpisodeWriter:
         )
         self._sink = MessageSink(self._files, self.ledger, header.anchor_utc_ns - header.anchor_monotonic_ns)
         self._times = SampleTimes(self.header, self._sink.times)
-        self._control = ControlWriter(self._sink, self.header)
+        self._scene = _robot_scene(self._sink, self.header, attachments)
+        self._control = ControlWriter(self._sink, self.header, self._scene)
         self._camera = CameraWriter(self._sink, self.header)
         self._sensor = SensorWriter(self._sink, self.header)
         try:
@@ -157,6 +166,8 @@ class EpisodeWriter:
         payload = self._sink.stamp(started_ns) + body
         self._sink.put(TOPIC_INSTRUCTION, messages.INSTRUCTION, started_ns, payload, started_ns, 0)
         self._camera.add_calibrations(started_ns)
+        if self._scene is not None:
+            self._scene.begin(started_ns)
         self._files.end_preface()
 
     def _attach(self, item: Attachment) -> None:
@@ -370,11 +381,18 @@ class EpisodeWriter:
             segments=segments,
         )
 
+    def _topic_turned(self, topic: str) -> None:
+        """What a topic lost up to here belongs to the file before."""
+        self._lost_at_turn[topic] = self.ledger.lost_by_reason().get(topic, {})
+
     def _segment_footer(self) -> SegmentFooter:
         """What makes the footer of an earlier file: its messages, and what was lost since the one before."""
         times = self._times.take()
-        told, self._told_lost = self._told_lost, self.ledger.lost_by_reason()
+        told, self._told_lost = self._told_lost, self.ledger.lost_by_reason() | self._lost_at_turn
+        self._lost_at_turn = {}
         lost = _since(told, self._told_lost)
+        actors = self._actors - self._told_actors
+        self._told_actors = self._actors.copy()
 
         def footer(counts: Counter[str], duration_ns: int) -> EpisodeFooter:
             figures = times.figures()
@@ -385,6 +403,7 @@ class EpisodeWriter:
                 counts=dict(counts),
                 lost={topic: sum(reasons.values()) for topic, reasons in lost.items()},
                 lost_reasons=("This file is a part of a longer episode.",),
+                actor_share={name: count / actors.total() for name, count in actors.items()},
                 late_p99_ms=figures.late_p99_ms,
                 sync_p95_ms=figures.sync_p95_ms,
                 lost_by_reason=lost,
@@ -409,3 +428,21 @@ def _since(before: dict[str, dict[str, int]], now: dict[str, dict[str, int]]) ->
             if more > 0:
                 grown.setdefault(topic, {})[reason] = more
     return grown
+
+
+def _robot_scene(
+    sink: MessageSink, header: EpisodeHeader, attachments: tuple[Attachment, ...]
+) -> RobotScene | None:
+    """What places robot and cameras for viewers; None when nothing says where they are."""
+    mjcf = next(
+        (item.content.decode(errors="replace") for item in attachments if item.name == ATTACHMENT_ROBOT), ""
+    )
+    if not mjcf and not any(camera.parent_T_camera for camera in header.cameras):
+        return None
+    from recorders.robot_scene import RobotScene  # MuJoCo: not for those who write no such episode
+
+    try:
+        return RobotScene(sink, header, mjcf)
+    except EpisodeError as error:
+        sink.ledger.note(f"Viewers will not show the robot: {error.sentence}")
+        return RobotScene(sink, header, "")

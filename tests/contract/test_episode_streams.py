@@ -64,7 +64,7 @@ def test_recovery_keeps_every_stream(tmp_path: Path) -> None:
     for folder in (open_folder, episodes, damaged):
         folder.mkdir()
     path = open_folder / f"{header.uuid}.mcap"
-    writer = EpisodeWriter(path, header, destination=episodes / path.name, flush_s=0.02)
+    writer = EpisodeWriter(path, header, destination=episodes / path.name, flush_s=0.0)
     samples = list(synthetic_samples(header, SECONDS, header.anchor_monotonic_ns))
     for sample in samples[: len(samples) // 2]:
         feed(writer, sample)

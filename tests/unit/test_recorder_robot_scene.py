@@ -1,0 +1,148 @@
+"""Where viewers see robot and cameras, against MuJoCo's own kinematics of the simulated cell."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import pytest
+from mcap.reader import make_reader
+from mcap_protobuf.decoder import DecoderFactory
+
+from devices.sim.model import model_xml
+from recorders.robot_kinematics import RobotKinematics
+from recorders.synthetic import synthetic_header, synthetic_tick
+from recorders.writer import Attachment, EpisodeWriter, FinishedEpisode
+from teleop_app.core.clock import ClockAnchor
+from teleop_app.core.errors import EpisodeError
+from teleop_app.core.geometry import pose_compose
+
+MJCF = model_xml("primitive")
+PLAIN = synthetic_header(("overhead", "left_wrist"), 64, 48, anchor=ClockAnchor(10**9, 1_790_000_000 * 10**9))
+MOUNT = (0.01, 0.02, 0.03, 0.5, 0.5, -0.5, 0.5)
+CAMERAS = (PLAIN.cameras[0], replace(PLAIN.cameras[1], parent="left/gripper_link", parent_T_camera=MOUNT))
+HEADER = replace(PLAIN, cameras=CAMERAS)
+SECONDS = 2.0
+
+
+def write(folder: Path, *attachments: Attachment) -> FinishedEpisode:
+    writer = EpisodeWriter(
+        folder / "o", HEADER, destination=folder / f"{HEADER.uuid}.mcap", attachments=attachments, flush_s=0.0
+    )
+    for index in range(round(SECONDS * 200)):
+        writer.add_tick(synthetic_tick(HEADER, index, HEADER.anchor_monotonic_ns))
+    return writer.finish()
+
+
+def messages(finished: FinishedEpisode) -> dict[str, list]:
+    found = defaultdict(list)
+    with finished.path.open("rb") as file:
+        reader = make_reader(file, validate_crcs=True, decoder_factories=[DecoderFactory()])
+        for _, channel, message, decoded in reader.iter_decoded_messages():
+            found[channel.topic].append((message, decoded))
+    return found
+
+
+@pytest.fixture(scope="module")
+def robot(tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("robot")
+    return messages(write(folder, Attachment("robot.xml", "application/xml", MJCF.encode())))
+
+
+def world_poses(update) -> dict[str, np.ndarray]:
+    """Pose of each frame in the world, as a viewer chains the transforms: x y z, quat_wxyz."""
+    poses = {"world": np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0])}
+    waiting = list(update.transforms)
+    while waiting:
+        left = [t for t in waiting if t.parent_frame_id not in poses]
+        assert len(left) < len(waiting), "a transform hangs from nothing"
+        for transform in waiting:
+            if transform in left:
+                continue
+            t, q = transform.translation, transform.rotation
+            pose = np.array([t.x, t.y, t.z, q.w, q.x, q.y, q.z])
+            poses[transform.child_frame_id] = pose_compose(poses[transform.parent_frame_id], pose)
+        waiting = left
+    return poses
+
+
+def test_links_are_where_mujoco_says(robot) -> None:
+    message, update = robot["/tf"][20]
+    tick = next(
+        tick
+        for index in range(round(SECONDS * 200))
+        if (tick := synthetic_tick(HEADER, index, HEADER.anchor_monotonic_ns)).measured_ns
+        == message.log_time - HEADER.anchor_utc_ns + HEADER.anchor_monotonic_ns
+    )
+    model = mujoco.MjModel.from_xml_string(MJCF)
+    data = mujoco.MjData(model)
+    for name, value in zip(HEADER.joint_names, tick.measured, strict=True):
+        if not name.endswith("/gripper"):
+            data.joint(name).qpos[0] = value
+            continue
+        finger = 0.0224 + value * (0.057 - 0.0224)
+        side = name.split("/")[0]
+        data.joint(f"{side}/left_finger").qpos[0] = finger
+        data.joint(f"{side}/right_finger").qpos[0] = -finger
+    mujoco.mj_kinematics(model, data)
+    poses = world_poses(update)
+    for side in ("left", "right"):
+        for link in ("base_link", "upper_arm_link", "gripper_link", "left_finger_link", "right_finger_link"):
+            body = data.body(f"{side}/{link}")
+            found = poses[f"{side}/{link}"]
+            np.testing.assert_allclose(found[:3], body.xpos, atol=1e-9)
+            assert abs(abs(found[3:] @ body.xquat) - 1) < 1e-9
+    gripper = np.concatenate([data.body("left/gripper_link").xpos, data.body("left/gripper_link").xquat])
+    camera = pose_compose(gripper, np.array(MOUNT))
+    np.testing.assert_allclose(poses["left_wrist"][:3], camera[:3], atol=1e-9)
+    assert abs(abs(poses["left_wrist"][3:] @ camera[3:]) - 1) < 1e-9
+    assert {t.timestamp.ToNanoseconds() for t in update.transforms} == {message.log_time}
+
+
+def test_transforms_come_thirty_times_a_second(robot) -> None:
+    assert 58 <= len(robot["/tf"]) <= 62
+
+
+def test_shapes_hang_on_links_that_are_placed(robot) -> None:
+    (_, scene), placed = robot["/robot/scene"][0], world_poses(robot["/tf"][0][1])
+    assert len(robot["/robot/scene"]) == 1
+    shapes = {entity.frame_id: entity for entity in scene.entities}
+    assert set(shapes) <= set(placed) and "left/gripper_link" in shapes
+    assert all(entity.frame_locked and entity.id == entity.frame_id for entity in scene.entities)
+    arm = shapes["left/upper_arm_link"].cubes[0].size
+    np.testing.assert_allclose((arm.x, arm.y, arm.z), (0.042, 0.06, 0.3), atol=1e-6)
+    hub = shapes["left/upper_arm_link"].cylinders[0]
+    np.testing.assert_allclose((hub.size.x, hub.size.y, hub.size.z), (0.056, 0.056, 0.104), atol=1e-6)
+    assert hub.bottom_scale == hub.top_scale == 1.0
+
+
+def test_video_lies_in_a_frame_that_is_placed(robot) -> None:
+    frames = {transform.child_frame_id for transform in robot["/tf"][0][1].transforms}
+    assert {robot[f"/camera/{camera.name}/calibration"][0][1].frame_id for camera in CAMERAS} <= frames
+
+
+def test_without_a_model_fixed_cameras_are_placed(tmp_path: Path) -> None:
+    found = messages(write(tmp_path))
+    ((_, update),) = found["/tf"]
+    assert [t.child_frame_id for t in update.transforms] == ["overhead", "left_wrist"]
+    assert "/robot/scene" not in found
+
+
+@pytest.mark.parametrize("bad", [b"<mujoco>", b"<mujoco/>", b"\xff\xfe", b"no xml"])
+def test_a_model_that_cannot_be_used_costs_only_the_picture(tmp_path: Path, bad: bytes) -> None:
+    finished = write(tmp_path, Attachment("robot.xml", "application/xml", bad))
+    assert finished.footer.counts["/joints/measured"] == 400
+    assert any(
+        sentence.startswith("Viewers will not show the robot") for sentence in finished.footer.lost_reasons
+    )
+
+
+def test_names_that_the_model_does_not_have_stay_where_they_rest() -> None:
+    kinematics = RobotKinematics(MJCF, ("left/waist", "left/unknown"))
+    poses = dict(zip(kinematics.links, kinematics.poses(np.array([0.5, 9.0])), strict=True))
+    assert "left/gripper_link" in poses and "right/gripper_link" not in poses
+    with pytest.raises(EpisodeError, match="none of the robot's joints"):
+        RobotKinematics(MJCF, ("elsewhere",))
