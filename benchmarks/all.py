@@ -1,8 +1,9 @@
 """The whole set of benchmarks, one after the other; the results go into benchmarks/results/.
 
-Run: python -m benchmarks.all [--quick] [--only record read] [--markdown]
+Run: python -m benchmarks.all [--peers] [--quick] [--only record read] [--resume] [--markdown]
 
-About 35 minutes; a quick run takes under 3 and shows only that everything works.
+About 35 minutes, with the peers up to 5 hours; a quick run takes under 3 (15 with the peers) and shows only
+that everything works. The results so far are written after each benchmark.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.command import first_line
-from benchmarks.figures import markdown
+from benchmarks.table import tables
 
 RESULTS = Path(__file__).parent / "results"
 FULL = {
@@ -36,6 +37,20 @@ QUICK = {
     "export": ["--episodes", "1", "--seconds", "4", "--runs", "1"],
     "read": ["--seconds", "4", "--runs", "2", "--jumps", "20"],
 }
+PEERS_FULL = {
+    "peer_crash": ["--budget-minutes", "40"],
+    "peer_sync": ["--budget-minutes", "20"],
+    "peer_read": ["--budget-minutes", "40"],
+    "peer_history": ["--budget-minutes", "40"],
+    "peer_record": ["--budget-minutes", "120"],
+}
+PEERS_QUICK = {
+    "peer_crash": ["--seconds", "2", "--saved", "1", "--runs", "1", "--sides", "ours", "stream-h264"],
+    "peer_sync": ["--seconds", "3", "--runs", "1"],
+    "peer_read": ["--seconds", "2", "--items", "24", "--runs", "1"],
+    "peer_history": ["--seconds", "1", "--episodes", "8", "--peer-episodes", "4", "--runs", "1"],
+    "peer_record": ["--seconds", "2", "--runs", "1", "--load", "0"],
+}
 """Arguments by name; what stands before a dash is the module."""
 
 
@@ -43,7 +58,9 @@ def main(argv: list[str] | None = None) -> int:
     """Each benchmark in a process of its own. Exit code 1 when one of them failed."""
     options = argparse.ArgumentParser(description=first_line(__doc__))
     options.add_argument("--quick", action="store_true", help="short: shows that all of them run")
-    options.add_argument("--only", nargs="+", choices=tuple(FULL), default=list(FULL))
+    options.add_argument("--peers", action="store_true", help="also side by side with LeRobot")
+    options.add_argument("--only", nargs="+", choices=(*FULL, *PEERS_FULL), help="just these")
+    options.add_argument("--resume", action="store_true", help="skip the peers' parts that were run before")
     options.add_argument("--folder", type=Path, help="on the disk that shall be measured")
     options.add_argument("--markdown", action="store_true", help="print tables instead of JSON")
     arguments = options.parse_args(argv)
@@ -55,8 +72,10 @@ def main(argv: list[str] | None = None) -> int:
         "reports": [],
         "failed": {},
     }
-    for name in arguments.only:
-        words = (QUICK if arguments.quick else FULL)[name]
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{started:%Y-%m-%dT%H%M%S}-{os.cpu_count()}-cores{'-quick' * arguments.quick}.json"
+    for name in arguments.only or (*FULL, *(PEERS_FULL if arguments.peers else ())):
+        words = _words(name, quick=arguments.quick, resume=arguments.resume)
         print(f"{name} {' '.join(words)} ...", file=sys.stderr, flush=True)
         report, sentence = _run(name, words, arguments.folder)
         if report is None:
@@ -64,13 +83,18 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{name} failed: {sentence}", file=sys.stderr, flush=True)
         else:
             results["reports"].append(report)
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{started:%Y-%m-%dT%H%M%S}-{os.cpu_count()}-cores{'-quick' * arguments.quick}.json"
-    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(f"Results: {path}", file=sys.stderr)
-    tables = "\n".join(markdown(report) for report in results["reports"])
-    print(tables if arguments.markdown else json.dumps(results, indent=1))
+    print(tables(results) if arguments.markdown else json.dumps(results, indent=1))
     return 1 if results["failed"] else 0
+
+
+def _words(name: str, *, quick: bool, resume: bool) -> list[str]:
+    """Arguments of a benchmark."""
+    words = ((QUICK | PEERS_QUICK) if quick else (FULL | PEERS_FULL))[name]
+    if name in PEERS_FULL and resume:
+        return [*words, "--resume", str(RESULTS / f"{name}{'-quick' * quick}.jsonl")]
+    return words
 
 
 def _run(name: str, words: list[str], folder: Path | None) -> tuple[dict[str, Any] | None, str]:

@@ -78,6 +78,7 @@ def run(name: str, measure: Measure, arguments: argparse.Namespace) -> int:
         "settings": settings,
         "wall_s": round(time.monotonic() - started, 1),
         "cpu_s": round(processor_s(), 1),
+        "side_by_side": figures.side_by_side(),
         "figures": [figure.as_dict() for figure in figures.done()],
         "not_measured": figures.missing,
         "notes": figures.notes,

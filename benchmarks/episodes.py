@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.camera_bank import BankFrameSource
 from benchmarks.rig import CAMERAS
 from devices.cameras.source import CameraFormat
 from devices.cameras.synthetic import SyntheticFrameSource
@@ -33,9 +34,16 @@ class MadeEpisode:
     write_s: float
 
 
-def encoded_cameras(header: EpisodeHeader, seconds: float) -> list[VideoPacket]:
-    """Packets of all cameras of a header, in order of time, encoded from the synthetic camera's pictures."""
-    source = SyntheticFrameSource()
+def encoded_cameras(header: EpisodeHeader, seconds: float, bank: Path | None = None) -> list[VideoPacket]:
+    """Packets of all cameras of a header, in order of time.
+
+    Args:
+        header: Of the episode.
+        seconds: Its length.
+        bank: Pictures to encode, else those of the synthetic camera.
+    """
+    names = tuple(each.name for each in header.cameras)
+    source = SyntheticFrameSource() if bank is None else BankFrameSource(bank, names)
     source.open({each.name: CameraFormat(each.width, each.height, each.fps, "") for each in header.cameras})
     encoders = {each.name: H264Encoder(each.width, each.height, each.fps) for each in header.cameras}
     packets: list[VideoPacket] = []
@@ -58,7 +66,14 @@ def encoded_cameras(header: EpisodeHeader, seconds: float) -> list[VideoPacket]:
 
 
 def make_episodes(
-    folder: Path, count: int, seconds: float, *, width: int = 640, height: int = 480, gap: bool = False
+    folder: Path,
+    count: int,
+    seconds: float,
+    *,
+    width: int = 640,
+    height: int = 480,
+    gap: bool = False,
+    bank: Path | None = None,
 ) -> list[MadeEpisode]:
     """Finished episodes of three cameras at 30/s; each is written by the station's own writer.
 
@@ -70,12 +85,13 @@ def make_episodes(
         height: Of the frames [px].
         gap: Leave out a packet of each camera half-way, and so the two frames that build on it: no video can
             be taken over as it is.
+        bank: Pictures of that size to show, else those of the synthetic camera.
 
     Raises:
         StorageError: As the writer.
     """
     header = synthetic_header(CAMERAS, width, height)
-    packets = encoded_cameras(header, seconds)
+    packets = encoded_cameras(header, seconds, bank)
     if gap:
         half_way = round(seconds * header.cameras[0].fps / 2)
         keyframe = max(packet.seq for packet in packets if packet.keyframe and packet.seq <= half_way)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.comparison import Comparison
 from teleop_app.core.errors import TeleopError
 
 DIGITS = 4
@@ -75,10 +76,12 @@ class Figures:
     Attributes:
         missing: What could not be measured, and why.
         notes: Sentences about what happened on the way.
+        comparisons: Pairs of figures that belong side by side.
     """
 
     missing: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
     _rows: dict[str, tuple[list[float], dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, name: str, unit: str, value: float, **about: Any) -> None:
@@ -97,6 +100,11 @@ class Figures:
             raise NotMeasuredError(f"{name!r} was not measured", why=f"it came out as {value}")
         values, _ = self._rows.setdefault(name, ([], {"unit": unit, **about}))
         values.append(float(value))
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence once; an empty one is none."""
+        if sentence and sentence not in self.notes:
+            self.notes.append(sentence)
 
     def add_spread(
         self,
@@ -122,6 +130,11 @@ class Figures:
             label = "max" if percentile == 100 else f"p{percentile}"
             value = float(np.percentile(samples, percentile))
             self.add(f"{name} {label}", unit, value, at_most=(goals or {}).get(percentile))
+
+    def side_by_side(self) -> list[dict[str, Any]]:
+        """Every comparison as a row for JSON; one whose figures were not measured has no values."""
+        medians = {figure.name: median(figure.values) for figure in self.done()}
+        return [each.row(medians) for each in self.comparisons]
 
     def done(self) -> list[Figure]:
         """All figures."""

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks import comparison
 from benchmarks.command import first_line
 from benchmarks.figures import markdown
 from teleop_app.core.errors import ConfigError, TeleopError
@@ -35,8 +36,23 @@ HEADLINES = {
     "memory": (r"(recorder|cameras|control): ",),
     "export": (r"speed", r"write one episode"),
     "read": (r"open", r"frames in order$", r"random frames", r"random frame p"),
+    "peer_record": (
+        r"frames (due|lost)",
+        r"wrong picture",
+        r"cannot be read",
+        r"processor",
+        r"stop to durable",
+    ),
+    "peer_history": (r"stop to durable",),
+    "peer_read": (r"processor$",),
+    "peer_crash": (r"readable|missing|open$",),
+    "peer_sync": (r"p50|p95|p99|offset",),
 }
 """Patterns of the figures in the summary, by benchmark."""
+_SIDES = (
+    "Medians. The ratio says how many times better ours is. What is counted on each side stands under "
+    "[Side by side with LeRobot](#side-by-side-with-lerobot)."
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -97,7 +113,9 @@ def tables(results: dict[str, Any]) -> str:
     kind = " A quick run: it shows that the benchmarks work and little more." if results["quick"] else ""
     head = f"Measured {results['started_utc']} at revision {results['revision'] or 'unknown'}.{kind}\n"
     failed = [f"{name} failed: {sentence}\n" for name, sentence in results["failed"].items()]
-    return "\n".join([head, *(markdown(report) for report in results["reports"]), *failed])
+    rows = [row for report in results["reports"] for row in report.get("side_by_side", ())]
+    beside = [f"### Side by side\n\n{_SIDES}\n\n{comparison.table(rows)}"] if rows else []
+    return "\n".join([head, *beside, *(markdown(report) for report in results["reports"]), *failed])
 
 
 def placed(document: str, text: str) -> str:
