@@ -106,7 +106,7 @@ def open_window(data: DataDir, station_file: Path | None) -> int:
     from devices.sim.model import load_model
     from ui.application import WindowParts, run_window
     from ui.pages.collect import SceneSource
-    from ui.pages.setup import DriverLabel
+    from ui.widgets.setup_parts import DriverLabel
 
     data.create()
     config, station_file = station_config(data, station_file)

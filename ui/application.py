@@ -20,6 +20,7 @@ from teleop_app.core.paths import DataDir
 from teleop_app.core.types import CameraSetup, RecorderState, RecorderStatus, StationStatus
 from teleop_app.station.checks import Check
 from teleop_app.station.client import StationClient
+from teleop_app.station.latency_calibration import LatencyCalibration
 from ui import theme
 from ui.actions import ACTIONS, ActionRegistry, Scope
 from ui.bridge import StationBridge
@@ -27,11 +28,12 @@ from ui.main_window import MainWindow, Page, open_settings
 from ui.pages.collect import CollectPage, SceneSource
 from ui.pages.episodes import EPISODE_ACTIONS, EpisodesPage
 from ui.pages.home import HomePage
-from ui.pages.setup import DriverLabel, SetupPage
+from ui.pages.setup import SetupPage
 from ui.sounds import SoundPlayer
 from ui.station_host import StationHost
 from ui.viewmodels.collect import CollectModel
 from ui.viewmodels.home import HomeModel
+from ui.widgets.setup_parts import DriverLabel
 from ui.widgets.status_cells import all_cells, link_state
 
 log = logging.getLogger(__name__)
@@ -157,6 +159,7 @@ class Application(QObject):
             parts.device_checks,
             parts.drivers,
             self.settings,
+            lambda progress, cancelled: LatencyCalibration(self.client, progress, cancelled),
         )
         page.told.connect(self.window.toast)
         page.refused.connect(self.window.show_error)

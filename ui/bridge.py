@@ -26,6 +26,7 @@ from teleop_app.core.errors import TeleopError
 from teleop_app.core.ring import RingRecord, camera_ring
 from teleop_app.core.types import (
     CameraSetup,
+    ClockFit,
     ControlTick,
     Event,
     ForceBatch,
@@ -34,6 +35,7 @@ from teleop_app.core.types import (
     ProcessStatus,
     RecorderStatus,
     StationStatus,
+    StreamSetup,
     TaskStatus,
     WorldState,
 )
@@ -44,8 +46,21 @@ log = logging.getLogger(__name__)
 
 DRAIN_INTERVAL_MS = 16
 DRAIN_LIMIT = 1500
-TOPICS = ("tick", "world", "force", "task", "event", "camera", "frame/", "status", "station", "recorder")
-"""Everything but encoded video and echoed input, which a window has no use for."""
+TOPICS = (
+    "tick",
+    "world",
+    "force",
+    "task",
+    "event",
+    "camera",
+    "frame/",
+    "stream",
+    "clock/",
+    "status",
+    "station",
+    "recorder",
+)
+"""Everything but encoded video, raw samples and echoed input, which a window has no use for."""
 
 LINK_TIMEOUT_S = 2.0
 _METER_SPAN_NS = 2_000_000_000
@@ -149,12 +164,22 @@ class CameraMeter:
 
     def __init__(self) -> None:
         self._notices: deque[tuple[int, int]] = deque(maxlen=1024)
+        self._newest: FrameNotice | None = None
+
+    @property
+    def age_ms(self) -> float | None:
+        """How long after its capture the newest frame was available, None when that is not told."""
+        newest = self._newest
+        if newest is None or not newest.receive_ns:
+            return None
+        return (newest.receive_ns - newest.capture_ns) / 1e6
 
     def add(self, notice: FrameNotice) -> int:
         """Counts one frame and returns how many were lost before it.
 
         A number that goes back means the camera started anew.
         """
+        self._newest = notice
         if self._notices and notice.seq <= self._notices[-1][0]:
             self._notices.clear()
         lost = notice.seq - self._notices[-1][0] - 1 if self._notices else 0
@@ -202,6 +227,8 @@ class StationBridge(QObject):
     stationChanged = pyqtSignal(object)
     processChanged = pyqtSignal(object)
     cameraChanged = pyqtSignal(object)
+    streamChanged = pyqtSignal(object)
+    clockFitted = pyqtSignal(object)
     eventHappened = pyqtSignal(object)
     linkChanged = pyqtSignal(bool)
     failed = pyqtSignal(object)
@@ -297,8 +324,10 @@ class StationBridge(QObject):
                     events.append(value)
                 case ProcessStatus():
                     latest[(ProcessStatus, value.process)] = value
-                case CameraSetup():
-                    latest[(CameraSetup, value.name)] = value
+                case CameraSetup() | StreamSetup():
+                    latest[(type(value), value.name)] = value
+                case ClockFit():
+                    latest[(ClockFit, value.stream)] = value
                 case WorldState() | TaskStatus() | RecorderStatus() | StationStatus():
                     latest[(type(value), "")] = value
         self._mark_link(heard)
@@ -321,6 +350,8 @@ class StationBridge(QObject):
             StationStatus: self.stationChanged,
             ProcessStatus: self.processChanged,
             CameraSetup: self.cameraChanged,
+            StreamSetup: self.streamChanged,
+            ClockFit: self.clockFitted,
         }[kind]
 
     def _mark_link(self, heard: bool) -> None:

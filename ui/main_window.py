@@ -139,7 +139,8 @@ class MainWindow(QMainWindow):
 
     def _bind_global(self) -> None:
         bind = self._actions.bind
-        bind("estop", self._on_estop_key, self)
+        estop = bind("estop", self._on_estop_key, self)
+        estop.setShortcutContext(Qt.ShortcutContext.ApplicationShortcut)  # in every window of this program
         bind("keys", self.keys.toggle, self)
         bind("theme", self.toggle_theme, self)
         bind("sounds", self.toggle_sounds, self)

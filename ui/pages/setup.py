@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 # ruff: noqa: N802
-import importlib.metadata
-import platform
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from PyQt6.QtCore import (
-    PYQT_VERSION_STR,
-    QT_VERSION_STR,
     QEvent,
     QSettings,
     QSize,
     Qt,
     QTimer,
-    QUrl,
     pyqtSignal,
 )
-from PyQt6.QtGui import QDesktopServices, QFontDatabase, QGuiApplication, QHideEvent, QShowEvent
+from PyQt6.QtGui import QFontDatabase, QHideEvent, QShowEvent
 from PyQt6.QtWidgets import (
-    QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -30,30 +23,29 @@ from PyQt6.QtWidgets import (
     QListWidgetItem,
     QPlainTextEdit,
     QPushButton,
-    QScrollArea,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from devices.protocols import Verification
 from sessions import Author, Catalog
 from teleop_app.core.paths import DataDir
-from teleop_app.core.types import ProcessState, StationStatus
+from teleop_app.core.types import CameraSetup, ProcessState, StationStatus
 from teleop_app.station.checks import Check
 from ui import theme
 from ui.bridge import StationBridge
 from ui.theme import Role
+from ui.viewmodels.latency import LatencyModel, MakeCalibrator
 from ui.viewmodels.setup import SetupModel
 from ui.viewmodels.setup_preflight import PreflightModel
 from ui.viewmodels.setup_roster import RosterModel
 from ui.widgets.checklist import Checklist
 from ui.widgets.form import SectionForm, SwitchBox
 from ui.widgets.form_roster import PeopleEditor, TasksEditor
+from ui.widgets.latency_editor import LatencyEditor
+from ui.widgets.setup_parts import About, DriverLabel, driver_list, scrolled
 
 _SECTION_KEY = "setup/section"
-_WIDTH = 880
-_LIBRARIES = ("PyQt6", "mujoco", "mink", "av", "pyzmq", "SQLAlchemy", "mcap")
 _FORMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Station", "robot-industrial-outline", ("station", "control", "simulation")),
     ("Arms", "robot-industrial", ("arms",)),
@@ -74,27 +66,6 @@ _TITLES = {
     "recording": "Recording",
     "inputs": "Inputs",
 }
-_VERIFICATION_TEXTS = {
-    Verification.HARDWARE: "Proven on the real device.",
-    Verification.EMULATOR: "Proven against an emulator of the device, not on the device itself.",
-    Verification.IMPORT_ONLY: "Loads, but has not been proven.",
-    Verification.SIMULATED: "Part of the simulated cell.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class DriverLabel:
-    """A driver and how far it is proven.
-
-    Attributes:
-        name: As in the station file.
-        kind: "input", "follower" or "camera".
-        verification: How far.
-    """
-
-    name: str
-    kind: str
-    verification: Verification
 
 
 class SetupPage(QWidget):
@@ -109,6 +80,7 @@ class SetupPage(QWidget):
         more_checks: Checks of the devices, which only the composition root knows.
         drivers: What the Inputs section lists.
         settings: Where the section shown is kept.
+        calibrator: Makes what measures latencies; None where there is no station.
         parent: Owner.
     """
 
@@ -129,15 +101,18 @@ class SetupPage(QWidget):
         more_checks: Callable[[], Iterable[Check]] | None = None,
         drivers: Sequence[DriverLabel] = (),
         settings: QSettings | None = None,
+        calibrator: MakeCalibrator | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._data = data
         self._settings = settings
         self._checked = False
         self.model = SetupModel(station_file, bridge, self)
         self.roster = RosterModel(catalog, author, self)
         self.preflight = PreflightModel(data, lambda: self.model.saved, more_checks, self)
+        self.latency = LatencyModel(
+            self.model, lambda: bridge.cameras if bridge is not None else {}, calibrator, self
+        )
         self.forms: dict[str, SectionForm] = {}
         self.sections = QListWidget()
         self.sections.setAccessibleName("Sections of the set-up")
@@ -146,13 +121,15 @@ class SetupPage(QWidget):
         self._pages = QStackedWidget()
         for title, icon, names in _FORMS:
             self._add_section(title, icon, self._form_page(title, names, drivers))
+        self.latency_editor = LatencyEditor(self.latency, bridge)
+        self._add_section("Time and latency", "timer-cog-outline", scrolled([self.latency_editor]))
         tasks = TasksEditor(self.roster)
-        self._add_section("Tasks", "clipboard-list-outline", _scrolled([tasks]))
-        self._add_section("People", "account-group-outline", _scrolled([PeopleEditor(self.roster)]))
+        self._add_section("Tasks", "clipboard-list-outline", scrolled([tasks]))
+        self._add_section("People", "account-group-outline", scrolled([PeopleEditor(self.roster)]))
         self._checklist = Checklist(self.preflight)
-        self._add_section("Pre-flight", "clipboard-check-outline", _scrolled([self._checklist]))
+        self._add_section("Pre-flight", "clipboard-check-outline", scrolled([self._checklist]))
         self._add_section("File", "file-code-outline", self._text_page())
-        self._add_section("About", "information-outline", _scrolled([self._about()]))
+        self._add_section("About", "information-outline", scrolled([About(data, station_file)]))
         box = QHBoxLayout(self)
         box.setContentsMargins(theme.grid(1), theme.grid(1), theme.grid(1), theme.grid(1))
         box.setSpacing(theme.grid(2))
@@ -195,10 +172,16 @@ class SetupPage(QWidget):
             )
             note.setWordWrap(True)
             widgets.insert(0, note)
+        if title == "Recording":
+            self.encoders = QLabel()
+            self.encoders.setProperty("kind", "muted")
+            self.encoders.setWordWrap(True)
+            self.encoders.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            widgets.append(self.encoders)
         if title == "Inputs":
             widgets.append(self._sound_switch())
-            widgets.append(_drivers(drivers))
-        return _scrolled(widgets)
+            widgets.append(driver_list(drivers))
+        return scrolled(widgets)
 
     def _sound_switch(self) -> QWidget:
         card = QFrame()
@@ -233,46 +216,6 @@ class SetupPage(QWidget):
         box.addWidget(self._path)
         box.addWidget(self.text, 1)
         return page
-
-    def _about(self) -> QWidget:
-        page = QWidget()
-        title = QLabel("teleop-app")
-        title.setProperty("kind", "title")
-        text = QLabel("Teleoperates robots and records training data.")
-        text.setProperty("kind", "muted")
-        form = QFormLayout()
-        form.setHorizontalSpacing(theme.grid(3))
-        form.setVerticalSpacing(theme.grid(1))
-        for caption, value in _about_facts(self._data, self.model.path):
-            name = QLabel(caption)
-            name.setProperty("kind", "muted")
-            shown = QLabel(value)
-            shown.setWordWrap(True)
-            shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            form.addRow(name, shown)
-        folder = QPushButton("Open the data directory")
-        folder.clicked.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._data.root))))
-        copying = QPushButton("Copy all this")
-        copying.clicked.connect(self._copy_about)
-        buttons = QHBoxLayout()
-        buttons.addWidget(folder)
-        buttons.addWidget(copying)
-        buttons.addStretch(1)
-        box = QVBoxLayout(page)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(theme.grid(2))
-        box.addWidget(title)
-        box.addWidget(text)
-        box.addLayout(form)
-        box.addLayout(buttons)
-        box.addStretch(1)
-        return page
-
-    def _copy_about(self) -> None:
-        clipboard = QGuiApplication.clipboard()
-        if clipboard is not None:
-            facts = _about_facts(self._data, self.model.path)
-            clipboard.setText("\n".join(f"{caption}: {value}" for caption, value in facts))
 
     def _build_notice(self) -> QFrame:
         """The line over the forms: a file that cannot be read, or processes to restart."""
@@ -318,9 +261,15 @@ class SetupPage(QWidget):
         self.model.told.connect(lambda text: self.told.emit(text, None))
         self.model.refused.connect(self.refused)
         self.roster.told.connect(self.told)
+        self.latency.told.connect(self.told)
         self.roster.refused.connect(self.refused)
         self.preflight.refused.connect(self.refused)
         if bridge is not None:
+            latency = self.latency
+            bridge.cameraChanged.connect(self._on_camera)
+            bridge.streamChanged.connect(latency.on_stream)
+            bridge.clockFitted.connect(latency.on_clock)
+            bridge.ticksArrived.connect(latency.on_ticks)
             bridge.linkChanged.connect(self._on_link)
             bridge.stationChanged.connect(self._on_station)
             self._on_link(bridge.linked)
@@ -462,6 +411,10 @@ class SetupPage(QWidget):
         self.model.set_linked(linked)
         self.preflight.on_link(linked)
 
+    def _on_camera(self, setup: CameraSetup) -> None:
+        self.latency.on_camera(setup)
+        self.encoders.setText(f"Encoder in force: {self.latency.encoders}")
+
     def _on_station(self, status: StationStatus) -> None:
         running = [p.process for p in status.processes if p.state is not ProcessState.STOPPED]
         self.model.set_running(running)
@@ -496,64 +449,4 @@ class SetupPage(QWidget):
         """Ends all threads of the page, before the catalog is closed. Idempotent."""
         self.roster.close()
         self.preflight.close()
-
-
-def _scrolled(widgets: Sequence[QWidget]) -> QScrollArea:
-    body = QWidget()
-    column = QVBoxLayout()
-    column.setContentsMargins(0, 0, theme.grid(1), theme.grid(2))
-    column.setSpacing(theme.grid(3))
-    for widget in widgets:
-        column.addWidget(widget)
-    column.addStretch(1)
-    row = QHBoxLayout(body)
-    row.setContentsMargins(0, 0, 0, 0)
-    holder = QWidget()
-    holder.setLayout(column)
-    holder.setMaximumWidth(_WIDTH)
-    row.addWidget(holder, 1)
-    row.addStretch(0)
-    row.setAlignment(holder, Qt.AlignmentFlag(0))
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(body)
-    return area
-
-
-def _drivers(drivers: Sequence[DriverLabel]) -> QWidget:
-    part = QWidget()
-    box = QVBoxLayout(part)
-    box.setContentsMargins(0, 0, 0, 0)
-    box.setSpacing(theme.grid(1))
-    title = QLabel("Drivers, and how far each is proven")
-    title.setFont(theme.font(bold=True))
-    box.addWidget(title)
-    card = QFrame()
-    card.setProperty("surface", "panel")
-    form = QFormLayout(card)
-    form.setContentsMargins(theme.grid(2), theme.grid(1.5), theme.grid(2), theme.grid(1.5))
-    form.setHorizontalSpacing(theme.grid(3))
-    for driver in drivers:
-        name = QLabel(f"{driver.name} ({driver.kind})")
-        text = QLabel(f"{driver.verification.value}: {_VERIFICATION_TEXTS[driver.verification]}")
-        text.setWordWrap(True)
-        form.addRow(name, text)
-    part.setVisible(bool(drivers))
-    box.addWidget(card)
-    return part
-
-
-def _about_facts(data: DataDir, station_file: Path) -> list[tuple[str, str]]:
-    libraries = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES)
-    return [
-        ("Version", importlib.metadata.version("teleop-app")),
-        ("Licence", "GNU General Public License, version 3 or later; no warranty"),
-        ("Data directory", str(data.root)),
-        ("Station file", str(station_file)),
-        ("Logs", str(data.logs)),
-        ("Python", f"{platform.python_version()} on {platform.platform()}"),
-        ("Qt", f"{QT_VERSION_STR}, PyQt {PYQT_VERSION_STR}"),
-        ("Libraries", libraries),
-    ]
+        self.latency.close()

@@ -16,7 +16,13 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from teleop_app.core.config import StationConfig, field_problems, station_text
+from teleop_app.core.config import (
+    LatencySection,
+    StationConfig,
+    field_problems,
+    latencies_text,
+    station_text,
+)
 from teleop_app.core.errors import ConfigError, StorageError, TeleopError
 from ui.viewmodels.setup_fields import is_list, item_defaults
 
@@ -28,6 +34,7 @@ AFFECTED: dict[str, tuple[str, ...]] = {
     "simulation": ("simulation", "control", "cameras", "recorder", "operator"),
     "arms": ("simulation", "control", "cameras", "recorder", "operator"),
     "cameras": ("cameras", "recorder"),
+    "latencies": ("control", "cameras", "recorder"),
     "mapping": (),
     "safety": ("control",),
     "recording": ("recorder", "cameras"),
@@ -247,6 +254,20 @@ class SetupModel(QObject):
                 self.refused.emit(problem)
             return False
         return self._write(text, config)
+
+    def save_latencies(self, latencies: Sequence[LatencySection]) -> bool:
+        """Writes other calibrations into the file, unless it has unsaved edits; returns whether it did."""
+        if self.broken or self.dirty:
+            self.refused.emit(
+                ConfigError(
+                    "The latency was not written into the station file",
+                    why="the file has unsaved changes" if self.dirty else "the file cannot be read",
+                    next_step="Save or revert them on the other sections, then apply it again",
+                )
+            )
+            return False
+        config = self._saved.model_copy(update={"latencies": list(latencies)})
+        return self._write(latencies_text(list(latencies), self._disk_text), config)
 
     def _write(self, text: str, config: StationConfig) -> bool:
         try:

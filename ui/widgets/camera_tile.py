@@ -38,6 +38,12 @@ class Tile(QWidget):
         self._large = False
         self.setAccessibleName(f"View {name}")
 
+    def set_name(self, name: str) -> None:
+        """Shows another name in the header."""
+        self.name = name
+        self.setAccessibleName(f"View {name}")
+        self.update()
+
     @property
     def badge(self) -> str:
         """What is off with this view, empty when nothing is."""
@@ -143,6 +149,11 @@ class CameraTile(Tile):
     def frame(self) -> CameraFrame | None:
         """The picture shown."""
         return self._frame
+
+    def set_name(self, name: str) -> None:
+        """Becomes the tile of another camera, of which there is no picture yet."""
+        super().set_name(name)
+        self._frame = None
 
     def set_frame(self, frame: CameraFrame) -> None:
         """Shows a picture; it is kept until the next one, so its memory stays valid."""

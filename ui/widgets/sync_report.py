@@ -71,7 +71,7 @@ def fit_line(report: EpisodeReport) -> QHBoxLayout:
 
 
 class SyncReportDialog(QDialog):
-    """All pairs as a list, and one figure of them as a matrix; text can be copied. Closes with Esc.
+    """All pairs as a list, and one figure of them as a matrix; text can be copied. Esc stays the e-stop.
 
     Args:
         report: Of an episode.
