@@ -31,6 +31,7 @@ class Ledger:
         self.repeated: Counter[str] = Counter()
         self._refused: Counter[tuple[str, str]] = Counter()
         self._told: Counter[tuple[str, str]] = Counter()
+        self._explained: Counter[tuple[str, str]] = Counter()
         self._notes: list[str] = []
         self._next_seq: dict[str, int] = {}
         self._counters: dict[str, tuple[int, int, int]] = {}
@@ -116,6 +117,11 @@ class Ledger:
         self.lost[topic] += count
         self.note(sentence)
 
+    def explain(self, topic: str, reason: str, count: int) -> None:
+        """Say why numbers are missing, as the end of `missing because ...`; never more than are missing."""
+        if (topic, reason) in self._explained or len(self._explained) < _MAX_REASONS:
+            self._explained[topic, reason] += count
+
     def note(self, sentence: str) -> None:
         """Keep a sentence about the recording."""
         if sentence not in self._notes:
@@ -127,9 +133,21 @@ class Ledger:
         for booked in (self._refused, self._told):
             for (topic, reason), count in sorted(booked.items()):
                 found.setdefault(topic, {})[reason] = count
-        for topic, missing in self._never_arrived().items():
-            found.setdefault(topic, {})[NEVER_ARRIVED] = missing
+        for (topic, reason), missing in self._gaps().items():
+            reasons = found.setdefault(topic, {})
+            reasons[reason] = reasons.get(reason, 0) + missing
         return found
+
+    def _gaps(self) -> dict[tuple[str, str], int]:
+        """Numbers that are missing, by topic and by what is known about why."""
+        gaps: dict[tuple[str, str], int] = {}
+        left = self._never_arrived()
+        for (topic, reason), count in sorted(self._explained.items()):
+            known = min(count, left.get(topic, 0))
+            if known:
+                gaps[topic, reason] = known
+                left[topic] -= known
+        return gaps | {(topic, NEVER_ARRIVED): count for topic, count in left.items() if count}
 
     def _never_arrived(self) -> dict[str, int]:
         missing = self.lost.copy()
@@ -145,7 +163,9 @@ class Ledger:
             for (topic, reason), count in sorted(self._refused.items())
         ]
         skipped = [
-            f"{_samples(count)} of {topic} {NEVER_ARRIVED}." for topic, count in self._never_arrived().items()
+            f"{_samples(count)} of {topic} "
+            + (f"{NEVER_ARRIVED}." if reason == NEVER_ARRIVED else f"missing because {reason}.")
+            for (topic, reason), count in self._gaps().items()
         ]
         repeated = [
             f"{_samples(count)} of {topic} came twice and {'are' if count > 1 else 'is'} kept once."

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import teleop_app
-from recorders.schema import CameraHeader, EpisodeHeader, LatencyHeader
+from recorders.schema import AudioHeader, CameraHeader, EpisodeHeader, LatencyHeader, StreamHeader
 from recorders.writer import Attachment
 from teleop_app.core.clock import NS_PER_MS, ClockAnchor
 from teleop_app.core.config import LatencySection, StationConfig, station_text
-from teleop_app.core.types import CameraSetup
+from teleop_app.core.types import CameraSetup, StreamSetup
 from teleop_app.station.recorder_catalog import OpenSession
 from teleop_app.station.scene_preparation import Scene
 
@@ -25,6 +25,8 @@ def episode_header(
     force_sensors: tuple[str, ...],
     *,
     start_ns: int = 0,
+    streams: Iterable[StreamSetup] = (),
+    audio: Iterable[AudioHeader] = (),
 ) -> EpisodeHeader:
     """Header of an episode that starts about now.
 
@@ -36,6 +38,8 @@ def episode_header(
         cameras: What each camera delivers; configured ones that are not there are left out.
         force_sensors: Names of the force sensors.
         start_ns: The record key, CLOCK_MONOTONIC [ns].
+        streams: Numeric streams that introduced themselves.
+        audio: Microphones that were heard.
     """
     anchor = ClockAnchor.now()
     arms = tuple(arm.name for arm in config.arms)
@@ -62,6 +66,8 @@ def episode_header(
         force_sensors=force_sensors,
         software=teleop_app.__version__,
         start_ns=start_ns,
+        streams=tuple(_stream_header(setup) for setup in streams),
+        audio=tuple(audio),
         latencies=tuple(_latency_header(section) for section in config.latencies),
     )
 
@@ -73,6 +79,18 @@ def _latency_header(section: LatencySection) -> LatencyHeader:
         spread_ns=round(section.spread_ms * NS_PER_MS),
         method=section.method,
         measured_utc=section.measured_utc,
+    )
+
+
+def _stream_header(setup: StreamSetup) -> StreamHeader:
+    return StreamHeader(
+        name=setup.name,
+        kind=setup.kind,
+        values=setup.values,
+        unit=setup.unit,
+        frame=setup.frame,
+        rate_hz=setup.rate_hz,
+        resampling=setup.resampling.value,
     )
 
 

@@ -5,10 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from recorders.schema import TOPIC_TICK, TOPIC_WORLD, topic_video
+from recorders.schema import (
+    TOPIC_TICK,
+    TOPIC_WORLD,
+    EpisodeHeader,
+    topic_audio,
+    topic_depth,
+    topic_stream,
+    topic_video,
+)
 from recorders.writer import EpisodeWriter, FinishedEpisode
 from teleop_app.core.clock import NS_PER_S
-from teleop_app.core.types import ControlTick, Event, ForceBatch, InputSample, VideoPacket, WorldState
+from teleop_app.core.types import (
+    AudioBlock,
+    ClockFit,
+    ControlTick,
+    DepthPacket,
+    Event,
+    ForceBatch,
+    InputSample,
+    StreamBatch,
+    VideoPacket,
+    WorldState,
+)
+from teleop_app.station.preview_strip import PreviewStrip
 from teleop_app.station.thumbnail import LiveThumbnail, thumbnail_camera
 from teleop_app.station.video_start import PrerollStart, VideoGate, VideoStart, preroll_starts
 
@@ -22,7 +42,18 @@ ALIGN_NS = NS_PER_S * 7 // 10
 _TOPICS = {"control": TOPIC_TICK, "simulation": TOPIC_WORLD}
 """Of the streams that are no cameras; they are called after their processes."""
 
-Sample = ControlTick | VideoPacket | InputSample | WorldState | ForceBatch | Event
+Sample = (
+    ControlTick
+    | VideoPacket
+    | DepthPacket
+    | InputSample
+    | WorldState
+    | ForceBatch
+    | StreamBatch
+    | AudioBlock
+    | ClockFit
+    | Event
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +78,10 @@ class _Silence:
     last_ns: int
     period_ns: int
     reported: bool = field(default=False)
+
+    def is_silent(self, now_ns: int) -> bool:
+        """Whether it should have brought something by now."""
+        return now_ns - self.last_ns > max(SILENT_NS, 3 * self.period_ns)
 
 
 class Recording:
@@ -75,8 +110,10 @@ class Recording:
                 self.first_ns = min(self.first_ns, *starts.values())
         self._silences = {"control": _Silence(started_ns, NS_PER_S // writer.header.control_rate_hz)}
         self._silences |= {camera.name: _Silence(started_ns, NS_PER_S // camera.fps) for camera in cameras}
+        self._silences |= _sensor_silences(writer.header, started_ns)
         self._shown = thumbnail_camera(names)
         self.thumbnail = LiveThumbnail()
+        self.preview = PreviewStrip()
 
     @property
     def uuid(self) -> str:
@@ -89,29 +126,50 @@ class Recording:
         Raises:
             StorageError: The disk is full or broken.
         """
+        if _captured_ns(sample) < self.first_ns:
+            return
         if isinstance(sample, ControlTick):
-            if sample.tick_ns >= self.first_ns:
-                self._heard("control", now_ns)
-                self.writer.add_tick(sample)
+            self._heard("control", now_ns)
+            self.writer.add_tick(sample)
         elif isinstance(sample, VideoPacket):
             self._take_packet(sample, now_ns)
-        elif isinstance(sample, ForceBatch):
-            if len(sample.capture_ns) and sample.capture_ns[0] >= self.first_ns:
-                self.writer.add_force(sample)
-        elif sample.capture_ns < self.first_ns:
-            return
         elif isinstance(sample, InputSample):
             self.writer.add_input(sample, now_ns)
         elif isinstance(sample, WorldState):
             self._silences.setdefault("simulation", _Silence(now_ns, WORLD_NS))
             self._heard("simulation", now_ns)
             self.writer.add_world(sample)
+        elif isinstance(sample, Event):
+            self._take_event(sample)
         else:
-            self.writer.add_event(sample)
+            self._take_sensor(sample, now_ns)
+
+    def _take_sensor(
+        self, sample: DepthPacket | ForceBatch | StreamBatch | AudioBlock | ClockFit, now_ns: int
+    ) -> None:
+        if isinstance(sample, ForceBatch):
+            self.writer.add_force(sample)
+        elif isinstance(sample, StreamBatch):
+            self._heard(topic_stream(sample.stream), now_ns)
+            self.writer.add_stream(sample)
+        elif isinstance(sample, DepthPacket):
+            self._heard(topic_depth(sample.camera), now_ns)
+            self.writer.add_depth(sample)
+        elif isinstance(sample, AudioBlock):
+            self._heard(topic_audio(sample.source), now_ns)
+            self.writer.add_audio(sample)
+        else:
+            self.writer.add_clock(sample)
+
+    def _take_event(self, event: Event) -> None:
+        """An event; one that tells of a loss also gives the gap in the numbers its reason."""
+        if event.kind == "stream.lost":
+            topic, reason, count = (event.fields.get(key) for key in ("topic", "reason", "count"))
+            if isinstance(topic, str) and isinstance(reason, str) and isinstance(count, int):
+                self.writer.ledger.explain(topic, reason, count)
+        self.writer.add_event(event)
 
     def _take_packet(self, packet: VideoPacket, now_ns: int) -> None:
-        if packet.capture_ns < self.first_ns:
-            return
         self._heard(packet.camera, now_ns)
         for ready in self._start.take(packet, now_ns):
             self._write(ready)
@@ -120,6 +178,7 @@ class Recording:
         self.writer.add_packet(packet)
         if packet.camera == self._shown and packet.capture_ns >= self.started_ns:
             self.thumbnail.see(packet)
+            self.preview.see(packet)
 
     def _heard(self, stream: str, now_ns: int) -> None:
         silence = self._silences.get(stream)
@@ -138,14 +197,14 @@ class Recording:
         self.writer.poll()
         said = []
         for stream, silence in self._silences.items():
-            if now_ns - silence.last_ns > SILENT_NS and not silence.reported:
+            if silence.is_silent(now_ns) and not silence.reported:
                 silence.reported = True
                 said.append(f"Nothing arrives from {_stream_name(stream)}. The recording goes on without it.")
         return said
 
     def silent(self, now_ns: int) -> list[str]:
         """Names of streams that are silent now."""
-        return [name for name, item in self._silences.items() if now_ns - item.last_ns > SILENT_NS]
+        return [name for name, item in self._silences.items() if item.is_silent(now_ns)]
 
     def finish(self, outcome: str, now_ns: int, truncated: str = "") -> FinishedEpisode:
         """Book what is missing at the end, and make the episode durable.
@@ -158,14 +217,36 @@ class Recording:
                 self._write(packet)
         for stream, silence in self._silences.items():
             silent_ns = now_ns - silence.last_ns
-            if silent_ns > SILENT_NS:
-                topic = _TOPICS.get(stream) or topic_video(stream)
+            if silence.is_silent(now_ns):
+                topic = stream if stream.startswith("/") else _TOPICS.get(stream) or topic_video(stream)
                 sentence = (
                     f"Nothing came from {_stream_name(stream)} in the last {silent_ns / NS_PER_S:.1f} s."
                 )
                 self.writer.ledger.lose(topic, silent_ns // silence.period_ns, sentence)
+        strip = self.preview.jpeg()
+        if strip:
+            self.writer.set_preview(strip)
         return self.writer.finish(outcome, truncated=truncated)
 
 
+def _captured_ns(sample: Sample) -> int:
+    if isinstance(sample, ControlTick):
+        return sample.tick_ns
+    if isinstance(sample, ForceBatch | StreamBatch):
+        return int(sample.capture_ns[0]) if len(sample.capture_ns) else 0
+    return sample.capture_ns
+
+
+def _sensor_silences(header: EpisodeHeader, started_ns: int) -> dict[str, _Silence]:
+    """Of the streams of sensors; they are called by their topics."""
+    periods = {topic_stream(stream.name): stream.rate_hz for stream in header.streams}
+    periods |= {topic_depth(camera.name): camera.fps for camera in header.cameras if camera.depth_unit_m > 0}
+    periods |= {topic_audio(source.name): source.rate_hz for source in header.audio}
+    rated = {topic: rate_hz for topic, rate_hz in periods.items() if rate_hz > 0}
+    return {topic: _Silence(started_ns, round(NS_PER_S / rate_hz)) for topic, rate_hz in rated.items()}
+
+
 def _stream_name(stream: str) -> str:
+    if stream.startswith("/"):
+        return f"stream {stream}"
     return f"the {stream} process" if stream in _TOPICS else f"camera {stream}"

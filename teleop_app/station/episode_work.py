@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from recorders.durability import Reserve
+from recorders.schema import AudioHeader
 from recorders.writer import EpisodeWriter, FinishedEpisode
 from sessions.states import EpisodeState
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import CatalogError, StationError, StorageError, TeleopError
-from teleop_app.core.types import CameraSetup, Event, TaskStatus
+from teleop_app.core.types import CameraSetup, Event, StreamSetup, TaskStatus
 from teleop_app.station.episode_flow import EpisodeFlow, Step, Steps
 from teleop_app.station.episode_head import episode_attachments, episode_header
 from teleop_app.station.episode_recording import Preroll, Recording, Sample
@@ -50,6 +51,8 @@ class EpisodeWork:
         cameras: What each camera delivers.
         task: The simulation's last word on the task.
         force_sensors: Names, empty until the first batch was seen.
+        streams: Numeric streams that introduced themselves, by name.
+        microphones: By name, once heard.
         session: The sitting, None when none is open.
         recording: The open episode.
         episode: UUID of the open or last episode.
@@ -90,6 +93,8 @@ class EpisodeWork:
         self.task: TaskStatus | None = None
         self.scene = Scene()
         self.force_sensors: tuple[str, ...] = ()
+        self.streams: dict[str, StreamSetup] = {}
+        self.microphones: dict[str, AudioHeader] = {}
         self.session: OpenSession | None = None
         self.recording: Recording | None = None
         self.episode = ""
@@ -269,6 +274,8 @@ class EpisodeWork:
             self.cameras,
             self.force_sensors,
             start_ns=key_ns,
+            streams=self.streams.values(),
+            audio=self.microphones.values(),
         )
         try:
             self._fill_reserve()
@@ -279,6 +286,8 @@ class EpisodeWork:
                 attachments=episode_attachments(config, self._robot_model),
                 flush_s=config.recording.flush_s,
                 reserve=self._reserve,
+                segment_s=config.recording.segment_s,
+                want_keyframe=self._want_keyframe,
             )
         except StorageError as error:
             self._flow.failed(error.sentence)
@@ -286,7 +295,7 @@ class EpisodeWork:
             raise
         self.recording = Recording(writer, key_ns, preroll)
         self._feed.recording = True
-        self._preparation.ask_keyframe(self._no_keyframe)
+        self._want_keyframe()
         event = self._context.event("recorder.started", "Recording.", episode=header.uuid)
         event = replace(event, capture_ns=key_ns)
         self._publish(event)
@@ -314,6 +323,9 @@ class EpisodeWork:
             self.recording.take(event, event.capture_ns)
         except StorageError as error:
             self._storage_failed(error)
+
+    def _want_keyframe(self) -> None:
+        self._preparation.ask_keyframe(self._no_keyframe)
 
     def _no_keyframe(self, error: BaseException) -> None:
         """Called in the worker thread: the video then starts at the cameras' next regular keyframe."""

@@ -9,18 +9,21 @@ from typing import Any
 
 import zmq
 
+from recorders.schema import AudioHeader
 from sessions.repository import Catalog, open_catalog
 from sessions.rows import Author
 from teleop_app.core.bus import CommandServer, Publisher, Subscriber
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import StorageError, TeleopError
 from teleop_app.core.types import (
+    AudioBlock,
     CameraSetup,
     Event,
     ForceBatch,
     ProcessState,
     RecorderState,
     StationStatus,
+    StreamSetup,
     TaskStatus,
 )
 from teleop_app.station.episode_flow import EpisodeFlow
@@ -35,7 +38,7 @@ from teleop_app.station.store_recovery import StoreRecovery, recover_store
 
 logger = logging.getLogger(__name__)
 
-_TOPICS = ("event", "task", "camera", "station")
+_TOPICS = ("event", "task", "camera", "station", "stream")
 _SOURCES = ("control", "simulation", "cameras", "station")
 """Publishers known from the start; the station's status names the others."""
 _TURN_MS = 10
@@ -208,6 +211,8 @@ class RecorderProcess:
                 for process in value.processes:
                     if process.process != self._context.name:
                         self._feed.connect(process.process)
+            elif isinstance(value, StreamSetup):
+                self._work.streams[value.name] = value
             elif isinstance(value, Event):
                 self._hear_event(value)
 
@@ -222,6 +227,9 @@ class RecorderProcess:
         """The first message of a topic tells what is to be recorded."""
         if isinstance(value, ForceBatch):
             self._work.force_sensors = value.names
+        elif isinstance(value, AudioBlock):
+            header = AudioHeader(value.source, value.rate_hz, value.channels)
+            self._work.microphones[value.source] = header
 
     def _span_ns(self) -> int:
         """What is kept while nothing is recorded: the pre-roll, back to the keyframe before it."""

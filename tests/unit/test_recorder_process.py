@@ -269,7 +269,7 @@ def test_an_episode_from_session_to_saved_row(station: FakeStation) -> None:
         assert first.seq[0] == second.seq[0]
         assert abs(len(first.seq) - len(second.seq)) <= 1
         assert len(reader.joints("measured").capture_ns) > 100
-        assert reader.attachments["station.toml"].startswith(b"[station]")
+        assert b"[station]\n" in reader.attachments["station.toml"]
         assert reader.header.paraphrases == ("Pile",)
     assert {"recorder.started", "recorder.stopped", "recorder.saved"} <= set(station.kinds())
 
