@@ -5,6 +5,7 @@ There it finds what it needs beside our own packages in the folder that PACKAGES
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -19,8 +20,7 @@ PACKAGES_VARIABLE = "TELEOP_BENCHMARK_PACKAGES"
 
 def work(settings: dict[str, Any]) -> dict[str, Any]:
     """Rates of `items`; through torch's DataLoader where `loader` is set."""
-    if PACKAGES_VARIABLE in os.environ:
-        sys.path.append(os.environ[PACKAGES_VARIABLE])  # last: what the environment has itself comes first
+    _borrow_packages(os.environ.get(PACKAGES_VARIABLE, ""))
     from recorders.dataset import EpisodeDataset
 
     dataset = EpisodeDataset(settings["store"])
@@ -29,6 +29,15 @@ def work(settings: dict[str, Any]) -> dict[str, Any]:
         return through_loader(dataset, items, seed)
     converted = single(dataset, items, seed, _as_floats)
     return single(dataset, items, seed) | {f"{name}, as floats": rate for name, rate in converted.items()}
+
+
+def _borrow_packages(folder: str) -> None:
+    """What the peers' environment lacks, last on the path; but the PyAV that our decoder was made for."""
+    if folder:
+        sys.path.insert(0, folder)
+        importlib.import_module("av")
+        sys.path.remove(folder)
+        sys.path.append(folder)
 
 
 def _as_floats(item: dict[str, Any]) -> dict[str, Any]:
