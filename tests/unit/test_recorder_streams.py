@@ -1,124 +1,260 @@
-"""Sensors of any kind, their losses, and the pictures that are made while recording."""
+"""Numeric streams, depth, sound and clock fits: what the writer keeps, refuses and counts."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from mcap.reader import make_reader
+from mcap_protobuf.decoder import DecoderFactory
 
-from recorders.ledger import NEVER_ARRIVED, Ledger
-from recorders.reader import EpisodeReader
-from recorders.schema import AudioHeader, StreamHeader
-from recorders.synthetic import synthetic_header, synthetic_packets
-from recorders.writer import EpisodeWriter
-from teleop_app.core.types import AudioBlock, ClockFit, Event, StreamBatch
-from teleop_app.station.episode_recording import SILENT_NS, Recording
-from teleop_app.station.preview_strip import HEIGHT_PX, PreviewStrip
+from recorders.schema import AudioHeader, StreamHeader, topic_audio, topic_depth, topic_stream
+from recorders.synthetic import synthetic_header, synthetic_packets, synthetic_tick
+from recorders.writer import EpisodeWriter, FinishedEpisode
+from teleop_app.core.clock import ClockAnchor
+from teleop_app.core.types import AudioBlock, ClockFit, DepthPacket, ForceBatch, StreamBatch
 
-HEADER = synthetic_header(("overhead",), 64, 48)
-START = HEADER.anchor_monotonic_ns
-PACKETS = synthetic_packets(HEADER.cameras[0], 0, START, 60)
-VIDEO = "/camera/overhead/video"
-
-
-def recording_of(tmp_path: Path, **header: object) -> Recording:
-    made = synthetic_header(("overhead",), 64, 48)
-    made = type(made)(**{name: getattr(made, name) for name in made.__slots__} | header)
-    path = tmp_path / f"{made.uuid}.mcap"
-    return Recording(EpisodeWriter(tmp_path / "open.mcap", made, destination=path), made.anchor_monotonic_ns)
+ANCHOR = ClockAnchor(5_000_000_000, 1_790_000_000_000_000_000)
+START = ANCHOR.monotonic_ns
+MS = 1_000_000
+WRENCH = StreamHeader("left/wrench", "wrench", ("fx", "fy", "fz"), "N", "left/gripper", 1000.0, "linear")
+MICROPHONE = AudioHeader("room", 16_000, 2)
 
 
-WRENCH = StreamHeader("wrist", "wrench", ("fx", "fy"), "N", "wrist", 500.0, "linear")
-MICROPHONE = AudioHeader("mic", 16_000, 1)
+def header():
+    plain = synthetic_header(("overhead",), 64, 48, anchor=ANCHOR)
+    camera = replace(plain.cameras[0], depth_unit_m=0.001)
+    return replace(plain, cameras=(camera,), streams=(WRENCH,), audio=(MICROPHONE,))
 
 
-def batch(seq: int, at_ns: int) -> StreamBatch:
-    times = at_ns + np.arange(5) * 2_000_000
-    return StreamBatch("wrist", seq, times, np.ones((5, 2)))
+HEADER = header()
 
 
-def test_sensor_streams_sound_and_clocks_are_recorded(tmp_path: Path) -> None:
-    recording = recording_of(tmp_path, streams=(WRENCH,), audio=(MICROPHONE,))
-    start_ns = recording.started_ns
-    recording.take(batch(0, start_ns - 20_000_000), start_ns)
-    for number in range(1, 4):
-        recording.take(batch(number * 5, start_ns + number * 10_000_000), start_ns)
-        tone = AudioBlock("mic", number * 160, start_ns + number * 10_000_000, 0, 16_000, 1, bytes(320))
-        recording.take(tone, start_ns)
-    recording.take(ClockFit("overhead", start_ns + 1, 5, start_ns, 3.0, 1000, 100), start_ns)
-    finished = recording.finish("success", start_ns + 40_000_000)
-    with EpisodeReader(finished.path) as reader:
-        track = reader.stream("wrist")
-        assert track is not None
-        assert len(track.capture_ns) == 15
-        sound = reader.audio("mic")
-        assert sound is not None
-        assert len(sound.samples) == 480
-    assert finished.footer.counts["/clock/overhead"] == 1
+@pytest.fixture
+def writer(tmp_path: Path) -> EpisodeWriter:
+    return EpisodeWriter(tmp_path / "o", HEADER, destination=tmp_path / f"{HEADER.uuid}.mcap", flush_s=0.0)
 
 
-def test_a_sensor_that_never_starts_is_said_and_counted(tmp_path: Path) -> None:
-    recording = recording_of(tmp_path, streams=(WRENCH,))
-    start_ns = recording.started_ns
-    said = recording.poll(start_ns + SILENT_NS + 1)
-    assert "Nothing arrives from stream /stream/wrist. The recording goes on without it." in said
-    footer = recording.finish("unknown", start_ns + 10**9).footer
-    assert footer.lost["/stream/wrist"] == 500
+def messages(finished: FinishedEpisode) -> dict[str, list]:
+    found = defaultdict(list)
+    with finished.path.open("rb") as file:
+        reader = make_reader(file, validate_crcs=True, decoder_factories=[DecoderFactory()])
+        for _, channel, message, decoded in reader.iter_decoded_messages():
+            found[channel.topic].append((message, decoded))
+    return found
 
 
-def test_the_cameras_word_gives_a_gap_its_reason(tmp_path: Path) -> None:
-    recording = recording_of(tmp_path)
-    start_ns = recording.started_ns
-    for packet in synthetic_packets(recording.writer.header.cameras[0], 0, start_ns, 40):
-        if not 16 <= packet.seq <= 18:
-            recording.take(packet, start_ns)
-    fields = {"topic": VIDEO, "reason": "the machine was too slow", "count": 2}
-    recording.take(Event("stream.lost", start_ns + 1, "cameras", fields=fields), start_ns)
-    footer = recording.finish("unknown", start_ns).footer
-    assert footer.lost_by_reason[VIDEO]["the machine was too slow"] == 2
-    assert sum(footer.lost_by_reason[VIDEO].values()) == footer.lost[VIDEO]
+def batch(seq: int, at_ms: int, count: int = 10, **changes: object) -> StreamBatch:
+    times = START + (at_ms + np.arange(count, dtype=np.int64)) * MS
+    values = np.arange(seq * 3, (seq + count) * 3, dtype=np.float64).reshape(count, 3)
+    return replace(StreamBatch(WRENCH.name, seq, times, values), **changes)  # type: ignore[arg-type]
 
 
-def test_an_explanation_is_never_worth_more_than_what_is_missing() -> None:
-    ledger = Ledger()
-    ledger.explain("/a", "the machine was too slow", 5)
-    assert ledger.lost_by_reason() == {}
-    ledger.sequence("/a", 0)
-    ledger.sequence("/a", 8)
-    assert ledger.lost_by_reason() == {"/a": {"the machine was too slow": 5, NEVER_ARRIVED: 2}}
-    assert ledger.reasons() == (
-        "5 samples of /a missing because the machine was too slow.",
-        "2 samples of /a never arrived.",
+def depth(seq: int, **changes: object) -> DepthPacket:
+    at_ns = START + seq * 33_333_333
+    image = np.full((48, 64), 700 + seq, np.uint16)
+    payload = cv2.imencode(".png", image)[1].tobytes()
+    packet = DepthPacket("overhead", seq, at_ns, at_ns + 5 * MS, 64, 48, 0.001, payload)
+    return replace(packet, **changes)  # type: ignore[arg-type]
+
+
+def sound(seq: int, frames: int = 160, **changes: object) -> AudioBlock:
+    at_ns = START + seq * 1_000_000_000 // 16_000
+    payload = np.arange(2 * frames, dtype="<i2").tobytes()
+    block = AudioBlock("room", seq, at_ns, at_ns + 12 * MS, 16_000, 2, payload)
+    return replace(block, **changes)  # type: ignore[arg-type]
+
+
+def test_each_sample_of_a_stream_is_a_message_with_its_three_times(writer: EpisodeWriter) -> None:
+    given = batch(0, 0, device_ns=np.arange(10, dtype=np.int64) + 77, receive_ns=START + 11 * MS)
+    writer.add_stream(given)
+    writer.add_stream(batch(10, 10))
+    found = messages(writer.finish())[topic_stream(WRENCH.name)]
+    offset = ANCHOR.utc_ns - ANCHOR.monotonic_ns
+    assert [list(sample.values) for _, sample in found[:10]] == given.values.tolist()
+    assert [message.log_time - offset for message, _ in found[:10]] == given.capture_ns.tolist()
+    assert {message.publish_time - offset for message, _ in found[:10]} == {START + 11 * MS}
+    assert [sample.device_ns for _, sample in found] == [*range(77, 87), *[0] * 10]
+    assert [message.sequence for message, _ in found] == list(range(20))
+
+
+def test_depth_sound_and_clock_fits_are_kept_as_they_came(writer: EpisodeWriter) -> None:
+    picture = depth(0, device_ns=5, receive_ns=START + MS, exposure_ns=8 * MS)
+    writer.add_depth(picture)
+    writer.add_audio(sound(0, device_ns=9))
+    writer.add_clock(ClockFit("overhead", START, 5, START - MS, -12.5, 400, 50))
+    finished = writer.finish()
+    found = messages(finished)
+    _, image = found[topic_depth("overhead")][0]
+    assert (image.data, image.format, image.frame_id) == (picture.payload, "png", "overhead")
+    _, stamp = found["/camera/overhead/depth/stamps"][0]
+    offset = ANCHOR.utc_ns - ANCHOR.monotonic_ns
+    assert (stamp.seq, stamp.device_ns, stamp.exposure_ns) == (0, 5, 8 * MS)
+    assert stamp.receive_utc_ns == START + MS + offset
+    _, heard = found[topic_audio("room")][0]
+    assert (heard.data, heard.format) == (sound(0).payload, "pcm-s16")
+    assert (heard.sample_rate, heard.number_of_channels) == (16_000, 2)
+    assert found["/audio/room/stamps"][0][1].device_ns == 9
+    _, fit = found["/clock/overhead"][0]
+    assert (fit.device_ref_ns, fit.host_ref_utc_ns) == (5, START - MS + offset)
+    assert (fit.drift_ppm, fit.spread_ns, fit.samples) == (-12.5, 400, 50)
+    assert finished.footer.lost == {}
+
+
+def test_frames_and_measured_joints_keep_their_three_times(writer: EpisodeWriter) -> None:
+    packet = synthetic_packets(HEADER.cameras[0], 0, START, 1)[0]
+    writer.add_packet(replace(packet, device_ns=1, receive_ns=START + 2 * MS, exposure_ns=3))
+    tick = synthetic_tick(HEADER, 0, START)
+    writer.add_tick(replace(tick, measured_receive_ns=tick.measured_ns + 400, measured_device_ns=123))
+    found = messages(writer.finish())
+    message, stamp = found["/camera/overhead/stamps"][0]
+    assert (stamp.seq, stamp.device_ns, stamp.exposure_ns) == (0, 1, 3)
+    assert message.publish_time - message.log_time == 2 * MS
+    measured, _ = found["/joints/measured"][0]
+    assert measured.publish_time - measured.log_time == 400
+    assert found["/control/tick"][0][1].measured_device_ns == 123
+
+
+def test_cameras_without_further_times_cost_no_second_message(writer: EpisodeWriter) -> None:
+    writer.add_packet(synthetic_packets(HEADER.cameras[0], 0, START, 1)[0])
+    assert "/camera/overhead/stamps" not in writer.finish().footer.counts
+
+
+NAN = np.full((10, 3), np.nan)
+BAD_BATCHES = {
+    "its shape was wrong": batch(10, 10, values=np.zeros((10, 4))),
+    "it held a number that is not finite": batch(10, 10, values=NAN),
+    "its time was not after the one before": batch(10, 0),
+    "its time lay in the future": batch(10, 5_000, receive_ns=START),
+    "its time was out of bounds": batch(10, 10, capture_ns=np.full(10, -(2**62), np.int64)),
+}
+
+
+@pytest.mark.parametrize("reason", BAD_BATCHES)
+def test_bad_samples_are_refused_with_their_reason_and_the_rest_is_kept(
+    writer: EpisodeWriter, reason: str
+) -> None:
+    topic = topic_stream(WRENCH.name)
+    writer.add_stream(batch(0, 0))
+    writer.add_stream(BAD_BATCHES[reason])
+    writer.add_stream(batch(20, 20))
+    footer = writer.finish().footer
+    assert footer.counts[topic] == 20
+    assert footer.lost_by_reason == {topic: {reason: 10}}
+    assert footer.lost_reasons == (f"10 samples of {topic} refused because {reason}.",)
+
+
+def test_a_gigantic_batch_is_refused(writer: EpisodeWriter) -> None:
+    writer.add_stream(batch(0, 0, count=10_001))
+    assert writer.finish().footer.lost_by_reason == {
+        topic_stream(WRENCH.name): {"it held more than 10000 samples": 10_001}
+    }
+
+
+def test_what_the_header_does_not_name_is_refused(writer: EpisodeWriter) -> None:
+    writer.add_stream(batch(0, 0, stream="stranger"))
+    writer.add_audio(sound(0, source="stranger"))
+    writer.add_depth(depth(0, camera="stranger"))
+    there = "it was not there when the episode began"
+    assert writer.finish().footer.lost_by_reason == {
+        "/stream/stranger": {there: 10},
+        "/audio/stranger": {there: 160},
+        "/camera/stranger/depth": {there: 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ({"width": 32}, "it was no 16-bit grey PNG of its size"),
+        ({"payload": b""}, "it was no 16-bit grey PNG of its size"),
+        ({"payload": cv2.imencode(".png", np.zeros((48, 64), np.uint8))[1].tobytes()}, "it was no 16-bit"),
+        ({"unit_m": 0.01}, "its unit is not the one that the episode began with"),
+        (
+            {
+                "width": 32,
+                "payload": cv2.imencode(".png", np.zeros((48, 32), np.uint16))[1].tobytes(),
+            },
+            "its size changed during the episode",
+        ),
+    ],
+)
+def test_depth_images_that_change_are_refused(writer: EpisodeWriter, bad, reason: str) -> None:
+    writer.add_depth(depth(0))
+    writer.add_depth(depth(1, **bad))
+    footer = writer.finish().footer
+    (found,) = footer.lost_by_reason[topic_depth("overhead")].items()
+    assert found[0].startswith(reason) and found[1] == 1
+
+
+@pytest.mark.parametrize("bad", [{"rate_hz": 48_000}, {"channels": 1}, {"payload": b"abc"}, {"payload": b""}])
+def test_sound_that_changes_is_refused(writer: EpisodeWriter, bad) -> None:
+    writer.add_audio(sound(0))
+    writer.add_audio(sound(160, **bad))
+    footer = writer.finish().footer
+    assert footer.counts[topic_audio("room")] == 1
+    assert footer.lost[topic_audio("room")] >= 1
+    assert sum(footer.lost_by_reason[topic_audio("room")].values()) == footer.lost[topic_audio("room")]
+
+
+def test_gaps_and_restarts_are_counted_in_samples(writer: EpisodeWriter) -> None:
+    writer.add_stream(batch(0, 0))
+    writer.add_stream(batch(15, 15))  # 5 skipped
+    writer.add_stream(batch(0, 50))  # restarted: 25 to 50 ms are missing
+    writer.add_audio(sound(0))
+    writer.add_audio(sound(320))
+    footer = writer.finish().footer
+    assert footer.lost == {topic_stream(WRENCH.name): 5 + 25, topic_audio("room"): 160}
+    assert footer.lost_by_reason == {topic: {"never arrived": n} for topic, n in footer.lost.items()}
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 101, "../../etc", "a//b", "Ünicode", "a b"])
+def test_hostile_names_never_become_topics(tmp_path: Path, name: str) -> None:
+    bad = replace(
+        HEADER, streams=(replace(WRENCH, name=name), WRENCH), audio=(replace(MICROPHONE, name=name),)
     )
+    writer = EpisodeWriter(tmp_path / "o", bad, destination=tmp_path / "e.mcap", flush_s=0.0)
+    writer.add_stream(batch(0, 0, stream=name))
+    writer.add_force(ForceBatch((name,), np.array([START], np.int64), np.zeros((1, 1, 3)), 0))
+    writer.add_clock(ClockFit(name, START, 0, 0, 0.0, 0, 1))
+    finished = writer.finish()
+    if name == "../../etc":  # dots are letters like any other: topics are no paths
+        return
+    assert finished.header.streams == (WRENCH,) and finished.header.audio == ()
+    assert set(finished.footer.counts) == {"/camera/overhead/calibration", "/language/instruction"}
+    assert sum(finished.footer.lost.values()) == 12
+    assert all(topic.isprintable() and len(topic) < 300 for topic in finished.footer.lost)
 
 
-@pytest.mark.parametrize("minutes", [0.05, 3, 40])
-def test_the_preview_has_few_evenly_spread_tiles_however_long_it_gets(minutes: float) -> None:
-    strip = PreviewStrip(max_tiles=10)
-    step_ns = 500_000_000
-    keyframe = PACKETS[0]
-    for number in range(round(minutes * 120)):
-        at_ns = START + number * step_ns
-        strip.see(type(keyframe)("overhead", number * 15, at_ns, at_ns, True, 64, 48, keyframe.payload))
-    times = np.array(strip.times_ns)
-    assert 5 <= len(times) <= 10
-    assert np.ptp(np.diff(times)) <= step_ns
-    assert times[-1] - times[0] > 0.8 * (round(minutes * 120) - 1) * step_ns
-    image = cv2.imdecode(np.frombuffer(strip.jpeg(), np.uint8), cv2.IMREAD_COLOR)
-    assert image is not None
-    assert image.shape == (HEIGHT_PX, 96 * len(times), 3)
+def test_no_flood_of_names_swells_the_footer(writer: EpisodeWriter) -> None:
+    for number in range(3000):
+        writer.add_stream(batch(0, 0, stream=f"stranger{number}"))
+    footer = writer.finish().footer
+    assert len(footer.lost_by_reason) <= 1001
+    assert footer.lost_by_reason["other topics"] == {"it was not there when the episode began": 20_000}
 
 
-def test_the_preview_shows_the_scene_and_is_kept_in_the_episode(tmp_path: Path) -> None:
-    recording = recording_of(tmp_path)
-    for packet in synthetic_packets(recording.writer.header.cameras[0], 0, recording.started_ns, 60):
-        recording.take(packet, recording.started_ns)
-    finished = recording.finish("success", recording.started_ns)
-    with EpisodeReader(finished.path) as reader:
-        image = cv2.imdecode(np.frombuffer(reader.attachments["preview.jpg"], np.uint8), cv2.IMREAD_COLOR)
-    assert image is not None
-    assert image.shape[0] == HEIGHT_PX
-    assert image.std() > 5.0
-    assert PreviewStrip().jpeg() == b""
+def test_every_pair_of_streams_is_in_the_sync_report(writer: EpisodeWriter) -> None:
+    for packet in synthetic_packets(HEADER.cameras[0], 0, START, 3):
+        writer.add_packet(packet)
+    for index in range(20):
+        writer.add_tick(synthetic_tick(HEADER, index, START))
+    writer.add_stream(batch(0, 0, count=100))
+    pairs = {(pair.slower, pair.faster) for pair in writer.finish().footer.sync}
+    assert ("overhead", "stream left/wrench") in pairs and ("overhead", "measured") in pairs
+
+
+def test_the_preview_is_attached(writer: EpisodeWriter) -> None:
+    jpeg = cv2.imencode(".jpg", np.zeros((8, 32, 3), np.uint8))[1].tobytes()
+    writer.set_preview(b"\xff\xd8 an earlier one")
+    writer.set_preview(jpeg)
+    writer.set_preview(b"no picture")
+    finished = writer.finish()
+    with finished.path.open("rb") as file:
+        attachments = {item.name: item.data for item in make_reader(file).iter_attachments()}
+    assert attachments["preview.jpg"] == jpeg
+    assert finished.footer.lost_reasons == ("The preview is left out: 10 bytes that are no small JPEG.",)
