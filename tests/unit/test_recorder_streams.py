@@ -225,7 +225,7 @@ def test_hostile_names_never_become_topics(tmp_path: Path, name: str) -> None:
     if name == "../../etc":  # dots are letters like any other: topics are no paths
         return
     assert finished.header.streams == (WRENCH,) and finished.header.audio == ()
-    assert set(finished.footer.counts) == {"/camera/overhead/calibration", "/language/instruction"}
+    assert set(finished.footer.counts) == {"/camera/overhead/calibration", "/language/instruction", "/tf"}
     assert sum(finished.footer.lost.values()) == 12
     assert all(topic.isprintable() and len(topic) < 300 for topic in finished.footer.lost)
 
