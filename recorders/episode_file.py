@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recorders.durability import SYSTEM, AppendFile, FileDigest, Reserve, SystemCalls, is_disk_full
 from recorders.mcap_writer import McapWriter
-from recorders.messages import schema_data
+from recorders.messages import encodings, schema_data
 from recorders.records import to_metadata
 from recorders.schema import METADATA_FOOTER, METADATA_HEADER, EpisodeFooter, EpisodeHeader
 from teleop_app.core.errors import StorageError
@@ -80,9 +80,10 @@ class EpisodeFile:
         self.counts[topic] += 1
 
     def _register(self, topic: str, schema: str) -> int:
+        schema_encoding, message_encoding = encodings(schema)
         if schema not in self._schemas:
-            self._schemas[schema] = self._mcap.register_schema(schema, "protobuf", schema_data(schema))
-        channel = self._mcap.register_channel(topic, "protobuf", self._schemas[schema])
+            self._schemas[schema] = self._mcap.register_schema(schema, schema_encoding, schema_data(schema))
+        channel = self._mcap.register_channel(topic, message_encoding, self._schemas[schema])
         self._channels[topic] = channel
         return channel
 

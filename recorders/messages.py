@@ -22,6 +22,7 @@ FRAME_TRANSFORMS = "foxglove.FrameTransforms"
 SCENE_UPDATE = "foxglove.SceneUpdate"
 TICK, INPUT, EVENT = "teleop.Tick", "teleop.Input", "teleop.Event"
 INSTRUCTION, FORCE, WORLD = "teleop.Instruction", "teleop.Force", "teleop.World"
+ROS_STRING = "std_msgs/msg/String"
 SAMPLE, FRAME_STAMP, CLOCK_FIT = "teleop.Sample", "teleop.FrameStamp", "teleop.ClockFit"
 
 _FOXGLOVE = {
@@ -89,11 +90,13 @@ _KINDS = {
 
 @functools.cache
 def schema_data(name: str) -> bytes:
-    """The serialised FileDescriptorSet of a schema of this format.
+    """A schema of this format as the file holds it: a serialised FileDescriptorSet, or a ROS message.
 
     Args:
         name: One of the schema names above.
     """
+    if name == ROS_STRING:
+        return b"string data\n"
     if name in _FOXGLOVE:
         return _FOXGLOVE[name].get_schema().data
     package, message_name = name.split(".")
@@ -120,6 +123,11 @@ def schema_data(name: str) -> bytes:
     return files.SerializeToString(deterministic=True)
 
 
+def encodings(name: str) -> tuple[str, str]:
+    """Encodings of a schema of this format and of its messages, as MCAP names them."""
+    return ("ros2msg", "cdr") if name == ROS_STRING else ("protobuf", "protobuf")
+
+
 def schema_names() -> tuple[str, ...]:
-    """Names of all schemas of this format."""
+    """Names of all protobuf schemas of this format."""
     return (*_FOXGLOVE, *_OWN)

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from recorders import messages, wire
 from recorders.message_sink import MessageSink
+from recorders.robot_description import robot_description
 from recorders.robot_kinematics import RobotKinematics
-from recorders.robot_shapes import robot_shapes
-from recorders.schema import TOPIC_ROBOT, TOPIC_TRANSFORMS, EpisodeHeader
+from recorders.robot_shapes import scene_update
+from recorders.schema import TOPIC_DESCRIPTION, TOPIC_ROBOT, TOPIC_TRANSFORMS, EpisodeHeader
 from teleop_app.core.clock import NS_PER_S
 
 Array = NDArray[np.float64]
@@ -17,7 +18,7 @@ _PERIOD_NS = NS_PER_S // 30
 
 
 class RobotScene:
-    """Writes `/robot/scene` and `/tf` of one episode.
+    """Writes `/robot/scene`, `/robot_description` and `/tf` of one episode.
 
     Args:
         sink: The open file.
@@ -43,10 +44,12 @@ class RobotScene:
         self._due_ns = 0
 
     def begin(self, at_ns: int) -> None:
-        """The shapes; and the cameras, when no robot will place them."""
+        """The robot's shapes; or the cameras, when no robot will place them."""
         if self._kinematics is not None:
-            payload = robot_shapes(self._kinematics, at_ns + self._sink.offset_ns)
+            payload = scene_update(self._kinematics, at_ns + self._sink.offset_ns)
             self._sink.put(TOPIC_ROBOT, messages.SCENE_UPDATE, at_ns, payload, at_ns, 0)
+            payload = robot_description(self._kinematics)
+            self._sink.put(TOPIC_DESCRIPTION, messages.ROS_STRING, at_ns, payload, at_ns, 0)
         elif len(self._cameras):
             self._put(at_ns, at_ns, self._cameras)
 

@@ -105,6 +105,8 @@ TOPIC_TRANSFORMS = "/tf"
 """foxglove.FrameTransforms: where the robot's links and the cameras are, so that viewers place them."""
 TOPIC_ROBOT = "/robot/scene"
 """foxglove.SceneUpdate: the robot's shapes, fixed to the frames of its links; written once."""
+TOPIC_DESCRIPTION = "/robot_description"
+"""std_msgs/msg/String in CDR: the same shapes as a URDF, where viewers look for one; written once."""
 ATTACHMENT_ROBOT = "robot.xml"
 """The robot's model, MJCF that compiles by itself."""
 ATTACHMENT_PREVIEW = "preview.jpg"
@@ -283,7 +285,7 @@ class EpisodeFooter:
     """How it ended; a metadata record at the end of the file (JSON).
 
     Attributes:
-        duration_ns: First to last frame or tick.
+        duration_ns: From the record key, else the first frame or tick, to the last one.
         outcome: `success`, `failure` or `unknown`.
         counts: Messages by topic.
         lost: Samples due and not received, by topic.

@@ -9,16 +9,19 @@ from pathlib import Path
 import mujoco
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mcap.reader import make_reader
 from mcap_protobuf.decoder import DecoderFactory
 
 from devices.sim.model import model_xml
+from recorders.robot_description import _rpy
 from recorders.robot_kinematics import RobotKinematics
 from recorders.synthetic import synthetic_header, synthetic_tick
 from recorders.writer import Attachment, EpisodeWriter, FinishedEpisode
 from teleop_app.core.clock import ClockAnchor
 from teleop_app.core.errors import EpisodeError
-from teleop_app.core.geometry import pose_compose
+from teleop_app.core.geometry import pose_compose, quat_angle, quat_from_rotvec, quat_multiply
 
 MJCF = model_xml("primitive")
 PLAIN = synthetic_header(("overhead", "left_wrist"), 64, 48, anchor=ClockAnchor(10**9, 1_790_000_000 * 10**9))
@@ -26,6 +29,8 @@ MOUNT = (0.01, 0.02, 0.03, 0.5, 0.5, -0.5, 0.5)
 CAMERAS = (PLAIN.cameras[0], replace(PLAIN.cameras[1], parent="left/gripper_link", parent_T_camera=MOUNT))
 HEADER = replace(PLAIN, cameras=CAMERAS)
 SECONDS = 2.0
+AROUND_X = np.array([np.cos(0.2), np.sin(0.2), 0.0, 0.0])
+AROUND_Z = np.array([np.cos(0.5), 0.0, 0.0, np.sin(0.5)])
 
 
 def write(folder: Path, *attachments: Attachment) -> FinishedEpisode:
@@ -40,9 +45,12 @@ def write(folder: Path, *attachments: Attachment) -> FinishedEpisode:
 def messages(finished: FinishedEpisode) -> dict[str, list]:
     found = defaultdict(list)
     with finished.path.open("rb") as file:
-        reader = make_reader(file, validate_crcs=True, decoder_factories=[DecoderFactory()])
-        for _, channel, message, decoded in reader.iter_decoded_messages():
-            found[channel.topic].append((message, decoded))
+        reader = make_reader(file, validate_crcs=True)
+        for schema, channel, message in reader.iter_messages():
+            assert schema is not None
+            decode = DecoderFactory().decoder_for(channel.message_encoding, schema)
+            content = message.data if decode is None else decode(message.data)
+            found[channel.topic].append((message, content))
     return found
 
 
@@ -117,6 +125,41 @@ def test_shapes_hang_on_links_that_are_placed(robot) -> None:
     hub = shapes["left/upper_arm_link"].cylinders[0]
     np.testing.assert_allclose((hub.size.x, hub.size.y, hub.size.z), (0.056, 0.056, 0.104), atol=1e-6)
     assert hub.bottom_scale == hub.top_scale == 1.0
+
+
+def test_the_description_is_a_urdf_of_the_same_robot(robot) -> None:
+    ((_, raw),) = robot["/robot_description"]
+    header, length = raw[:4], int.from_bytes(raw[4:8], "little")
+    assert header == b"\x00\x01\x00\x00" and length == len(raw) - 8 and raw.endswith(b"</robot>\0")
+    ours = mujoco.MjModel.from_xml_string(MJCF)
+    urdf = mujoco.MjModel.from_xml_string(raw[8:-1].decode())
+    here, there = mujoco.MjData(ours), mujoco.MjData(urdf)
+    joints = [name for name in HEADER.joint_names if not name.endswith("/gripper")]
+    for name, value in zip(joints, np.linspace(-1.0, 1.0, len(joints)), strict=True):
+        here.joint(name).qpos[0] = there.joint(name).qpos[0] = value
+    for data, model in ((here, ours), (there, urdf)):
+        mujoco.mj_kinematics(model, data)
+    for link in ("left/shoulder_link", "left/gripper_link", "right/gripper_link"):
+        np.testing.assert_allclose(there.body(link).xpos, here.body(link).xpos, atol=1e-5)
+        assert abs(abs(there.body(link).xquat @ here.body(link).xquat) - 1) < 1e-9
+
+
+@given(st.lists(st.floats(-1, 1), min_size=4, max_size=4), st.sampled_from([0.0, np.pi / 2, -np.pi / 2]))
+def test_any_turn_survives_as_roll_pitch_yaw(numbers: list[float], pitch: float) -> None:
+    quaternion = np.array(numbers)
+    if np.linalg.norm(quaternion) < 1e-3:
+        return
+    quaternion /= np.linalg.norm(quaternion)
+    straight_up = np.array([np.cos(pitch / 2), 0.0, np.sin(pitch / 2), 0.0])
+    for turn in (quaternion, quat_multiply(quat_multiply(AROUND_Z, straight_up), AROUND_X)):
+        roll, pitch_, yaw = _rpy(turn)
+        again = quat_multiply(
+            quat_from_rotvec(np.array([0.0, 0.0, yaw])),
+            quat_multiply(
+                quat_from_rotvec(np.array([0.0, pitch_, 0.0])), quat_from_rotvec(np.array([roll, 0.0, 0.0]))
+            ),
+        )
+        assert quat_angle(again, turn) < 1e-3
 
 
 def test_video_lies_in_a_frame_that_is_placed(robot) -> None:

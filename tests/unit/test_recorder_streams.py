@@ -212,7 +212,7 @@ def test_gaps_and_restarts_are_counted_in_samples(writer: EpisodeWriter) -> None
     assert footer.lost_by_reason == {topic: {"never arrived": n} for topic, n in footer.lost.items()}
 
 
-@pytest.mark.parametrize("name", ["", "a\nb", "x" * 101, "../../etc", "a//b", "Ünicode", "a b"])
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 101, "/etc", "a//b", "Ünicode", "a b"])
 def test_hostile_names_never_become_topics(tmp_path: Path, name: str) -> None:
     bad = replace(
         HEADER, streams=(replace(WRENCH, name=name), WRENCH), audio=(replace(MICROPHONE, name=name),)
@@ -222,10 +222,9 @@ def test_hostile_names_never_become_topics(tmp_path: Path, name: str) -> None:
     writer.add_force(ForceBatch((name,), np.array([START], np.int64), np.zeros((1, 1, 3)), 0))
     writer.add_clock(ClockFit(name, START, 0, 0, 0.0, 0, 1))
     finished = writer.finish()
-    if name == "../../etc":  # dots are letters like any other: topics are no paths
-        return
     assert finished.header.streams == (WRENCH,) and finished.header.audio == ()
-    assert set(finished.footer.counts) == {"/camera/overhead/calibration", "/language/instruction", "/tf"}
+    sensors = ("/stream", "/audio", "/force", "/clock")
+    assert not any(topic.startswith(sensors) for topic in finished.footer.counts)
     assert sum(finished.footer.lost.values()) == 12
     assert all(topic.isprintable() and len(topic) < 300 for topic in finished.footer.lost)
 
