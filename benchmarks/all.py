@@ -24,6 +24,7 @@ RESULTS = Path(__file__).parent / "results"
 FULL = {
     "record": ["--seconds", "10", "120", "--runs", "3"],
     "record-sim": ["--cameras", "sim", "--seconds", "30", "--runs", "3"],
+    "sync_error": ["--seconds", "20", "--runs", "3"],
     "control_jitter": ["--seconds", "30", "--runs", "3", "--load", "0", "2"],
     "memory": ["--minutes", "10"],
     "export": ["--episodes", "4", "--seconds", "30", "--runs", "3"],
@@ -32,6 +33,7 @@ FULL = {
 QUICK = {
     "record": ["--seconds", "3", "6", "--runs", "1"],
     "record-sim": ["--cameras", "sim", "--seconds", "4", "--runs", "1"],
+    "sync_error": ["--seconds", "4", "--calibrate-seconds", "3", "--runs", "1"],
     "control_jitter": ["--seconds", "3", "--runs", "1", "--load", "0", "1"],
     "memory": ["--minutes", "0.3"],
     "export": ["--episodes", "1", "--seconds", "4", "--runs", "1"],

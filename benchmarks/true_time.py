@@ -39,6 +39,11 @@ class TrueTimes:
         """Capture time minus the true one."""
         return (self.capture_ns - self.true_ns) / NS_PER_MS
 
+    @property
+    def arrival_ms(self) -> Array:
+        """Arrival minus the true time."""
+        return (self.receive_ns - self.true_ns) / NS_PER_MS
+
     def row_ms(self, row_ns: IntArray) -> Array:
         """True distance of rows from the pictures that were captured nearest to them, by the file."""
         nearest = np.abs(self.capture_ns[None, :] - row_ns[:, None]).argmin(axis=1)
@@ -83,5 +88,5 @@ def _received(reader: EpisodeReader, camera: str) -> IntArray:
     received_utc: list[int] = []
     for block in reader.container.blocks(topic_stamps(camera)):
         for payload in block.payloads():
-            received_utc.append(tracks.signed(dict(wire.fields(payload)).get(4)))
+            received_utc += tracks.integers(dict(wire.fields(payload)).get(4)).tolist()
     return reader.to_monotonic(np.array(received_utc, np.int64))
