@@ -413,6 +413,7 @@ class EpisodeWriter:
         return footer
 
     def _extend(self, at_ns: int) -> None:
+        at_ns = max(at_ns, self.header.start_ns)  # an episode is as long as from its key on
         if self._first_ns == 0:
             self._first_ns = self._last_ns = at_ns
         self._first_ns = min(self._first_ns, at_ns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -118,3 +119,16 @@ def test_the_preview_shows_the_scene_and_is_kept_in_the_episode(tmp_path: Path) 
     assert image.shape[0] == HEIGHT_PX
     assert image.std() > 5.0
     assert PreviewStrip().jpeg() == b""
+
+
+def test_an_episode_is_as_long_as_from_its_key(tmp_path: Path) -> None:
+    made = synthetic_header(("overhead",), 64, 48)
+    start_ns = made.anchor_monotonic_ns
+    made = replace(made, start_ns=start_ns + 500_000_000)
+    writer = EpisodeWriter(tmp_path / "open.mcap", made, destination=tmp_path / "kept.mcap")
+    packets = synthetic_packets(made.cameras[0], 0, start_ns, 31)
+    for packet in packets:
+        writer.add_packet(packet)
+    footer = writer.finish().footer
+    assert footer.duration_ns == packets[-1].capture_ns - made.start_ns
+    assert footer.counts[VIDEO] == 31
