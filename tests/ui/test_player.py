@@ -1,5 +1,6 @@
 """The player's time line, cursor, decoding thread and curves, on real small episodes."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,16 @@ from recorders.synthetic import synthetic_header, write_synthetic
 from teleop_app.core.errors import EpisodeError
 from ui.viewmodels.player import PlayerModel, TimeAxis
 from ui.viewmodels.player_frames import PictureCache, image_of
-from ui.viewmodels.player_media import media_of, min_max_thinned, nearest_index, spans_of, tracks_of
+from ui.viewmodels.player_media import (
+    EpisodeTracks,
+    StreamCurves,
+    media_of,
+    min_max_thinned,
+    nearest_index,
+    spans_of,
+    tracks_of,
+)
+from ui.widgets.plot_stack import PlotStack
 
 CAMERAS = ("overhead", "left_wrist")
 
@@ -257,3 +267,31 @@ def test_zooming_keeps_the_place_under_the_pointer():
     assert not axis.zoomed
     axis.zoom(1e9, 5.0)
     assert axis.span_s == pytest.approx(0.1)
+
+
+def test_a_numeric_stream_is_plotted_at_its_own_rate(qtbot):
+    at_s = np.arange(2000) / 1000
+    wrench = StreamCurves("N", ("fx", "fy"), at_s, np.stack([np.sin(at_s), np.cos(at_s)], axis=1))
+    fingers = {"left": (at_s[::10], np.ones(200))}
+    empty = np.zeros((0, 1))
+    tracks = EpisodeTracks(
+        Path("a"),
+        ("left/waist",),
+        at_s[:0],
+        empty,
+        at_s[:0],
+        empty,
+        forces=fingers,
+        streams={"left/wrench": wrench},
+    )
+    stack = PlotStack(TimeAxis())
+    qtbot.addWidget(stack)
+    stack.set_tracks(tracks)
+    assert [curve.name for curve in stack.forces.curves] == ["left"]
+    stack.sensor.setCurrentText("left/wrench")
+    assert [(curve.name, len(curve.at_s)) for curve in stack.forces.curves] == [("fx", 2000), ("fy", 2000)]
+    stack.set_tracks(dataclasses.replace(tracks, forces={}))
+    assert stack.sensor.isHidden()
+    assert [curve.name for curve in stack.forces.curves] == ["fx", "fy"]
+    stack.set_tracks(None)
+    assert stack.forces.curves == ()

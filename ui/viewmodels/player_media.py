@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recorders.reader import EpisodeReader
 from recorders.schema import EpisodeFooter, EpisodeHeader, EventRecord
+from recorders.series import series_names
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import EpisodeError
 from ui.viewmodels.preview_strip import PreviewStrip, strip_of
@@ -105,6 +106,16 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamCurves:
+    """A numeric stream on the time line: unit, names of its values, times [s] (k,), values (k, n)."""
+
+    unit: str
+    names: tuple[str, ...]
+    at_s: Array
+    values: Array
+
+
+@dataclass(frozen=True, slots=True)
 class EpisodeTracks:
     """Curves and lanes of an episode on its time line.
 
@@ -116,6 +127,7 @@ class EpisodeTracks:
         sent_s: Times of `sent`, shape (m,).
         sent: As `measured`, shape (m, n).
         forces: Magnitude [N] by finger: times [s] and values, shape (j,) each.
+        streams: Numeric streams by name, at their own rates.
         states: Control state.
         actors: Who drives.
         marks: Events.
@@ -129,6 +141,7 @@ class EpisodeTracks:
     sent_s: Array
     sent: Array
     forces: dict[str, tuple[Array, Array]] = field(default_factory=dict)
+    streams: dict[str, StreamCurves] = field(default_factory=dict)
     states: tuple[Span, ...] = ()
     actors: tuple[Span, ...] = ()
     marks: tuple[Mark, ...] = ()
@@ -235,11 +248,22 @@ def tracks_of(reader: EpisodeReader, media: EpisodeMedia) -> EpisodeTracks:
     return dataclasses.replace(
         joints,
         forces=forces,
+        streams=_streams(reader, media),
         states=spans_of(tick_s, ticks.state, media.duration_s),
         actors=spans_of(tick_s, ticks.actor, media.duration_s),
         marks=tuple(_mark(event, media) for event in reader.events()),
         whole=True,
     )
+
+
+def _streams(reader: EpisodeReader, media: EpisodeMedia) -> dict[str, StreamCurves]:
+    known = series_names(reader.header)
+    found = {}
+    for header in reader.header.streams:
+        if header.name in known and len((series := reader.series(header.name)).capture_ns):
+            at_s = (series.capture_ns - media.start_ns) / NS_PER_S
+            found[header.name] = StreamCurves(header.unit, series.names, at_s, series.value)
+    return found
 
 
 def _mark(event: EventRecord, media: EpisodeMedia) -> Mark:

@@ -23,7 +23,7 @@ from ui.theme import FontSize, Role
 from ui.viewmodels.player import SPEEDS, PlayerModel
 from ui.widgets.player_lanes import LaneView
 from ui.widgets.player_picture import PictureWall
-from ui.widgets.plots import PlotStack
+from ui.widgets.plot_stack import PlotStack
 from ui.widgets.time_ruler import TimeRuler, time_text
 
 _SPLIT_KEY = "episodes/player_split"
