@@ -27,6 +27,7 @@ FULL = {
     "sync_error": ["--seconds", "20", "--runs", "3"],
     "control_jitter": ["--seconds", "30", "--runs", "3", "--load", "0", "2"],
     "memory": ["--minutes", "10"],
+    "long_episode": ["--seconds", "10", "300", "3600", "--runs", "3"],
     "export": ["--episodes", "4", "--seconds", "30", "--runs", "3"],
     "read": ["--seconds", "60", "--runs", "5"],
 }
@@ -36,6 +37,7 @@ QUICK = {
     "sync_error": ["--seconds", "4", "--calibrate-seconds", "3", "--runs", "1"],
     "control_jitter": ["--seconds", "3", "--runs", "1", "--load", "0", "1"],
     "memory": ["--minutes", "0.3"],
+    "long_episode": ["--seconds", "2", "6", "--segment-s", "3", "--runs", "1"],
     "export": ["--episodes", "1", "--seconds", "4", "--runs", "1"],
     "read": ["--seconds", "4", "--runs", "2", "--jumps", "20"],
 }

@@ -49,16 +49,17 @@ def frame_loss(reader: EpisodeReader) -> dict[str, Loss]:
 
 
 def first_frame_ms(reader: EpisodeReader) -> float:
-    """From the start of the recording to the capture of the first frame that every camera has.
+    """From the record key to the capture of the first frame that every camera has; negative with pre-roll.
 
     Raises:
         NotMeasuredError: The file does not say when it was started, or a camera has no frame.
     """
     started = [event.capture_ns for event in reader.events() if event.kind == "recorder.started"]
+    key_ns = reader.header.start_ns or next(iter(started), 0)
     tracks = [reader.video(camera.name).capture_ns for camera in reader.header.cameras]
-    if not started or any(len(times) == 0 for times in tracks):
+    if not key_ns or any(len(times) == 0 for times in tracks):
         raise NotMeasuredError("The first frame was not measured: the start or the frames are missing")
-    return (max(int(times[0]) for times in tracks) - started[0]) / NS_PER_MS
+    return (max(int(times[0]) for times in tracks) - key_ns) / NS_PER_MS
 
 
 def _numbered(reader: EpisodeReader, topic: str) -> tuple[IntArray, IntArray]:
@@ -96,8 +97,9 @@ def incidents(reader: EpisodeReader) -> list[str]:
 
 
 def driven_percent(reader: EpisodeReader) -> float:
-    """Share of the ticks that somebody drove."""
-    return 100.0 * float(np.mean(reader.ticks().input_age_ns >= 0))
+    """Share of the ticks from the record key on that somebody drove."""
+    ticks = reader.ticks()
+    return 100.0 * float(np.mean(ticks.input_age_ns[ticks.capture_ns >= reader.header.start_ns] >= 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.command import parser, run
 from benchmarks.figures import Figures, NotMeasuredError
-from benchmarks.rig import BenchStation, Memory, bench_config, bench_station
+from benchmarks.rig import BenchStation, Memory, bench_config, bench_station, remove_episode
 from teleop_app.core.errors import StationError
 
 EARLY_S = 60.0
@@ -42,8 +42,8 @@ def measure(arguments: argparse.Namespace, folder: Path, figures: Figures) -> di
             with sampler:
                 take = station.record(seconds)
             _add(figures, sampler.readings(take.ended_s - take.seconds, take.ended_s), early_s, seconds)
-            figures.add("file", "MB", take.path.stat().st_size / 1e6)
-            take.path.unlink()
+            figures.add("file", "MB", take.size_bytes / 1e6)
+            remove_episode(take.path)
     return {"minutes": arguments.minutes, "runs": arguments.runs}
 
 

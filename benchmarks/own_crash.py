@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.path_rig import recording_path
 from recorders.reader import EpisodeReader
+from recorders.segment_names import episode_paths
 from sessions.repository import open_catalog
 from sessions.rows import Author
 from teleop_app.core.paths import DataDir
@@ -34,7 +35,7 @@ def work(settings: dict[str, Any]) -> dict[str, Any]:
         with open_catalog(folder, Author.process("benchmark")) as catalog:
             said = recover_store(data, catalog).sentences()
         recovery_s = time.perf_counter() - began
-        found = [_read(file, killed_ns) for file in sorted(data.episodes.glob("*.mcap"))]
+        found = [_read(file, killed_ns) for file in episode_paths(data.episodes)]
     recovered = [each for each in found if each["recovered"]]
     return {
         "episodes": len(found),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.path_rig import recording_path
+from recorders.segment_names import episode_paths
 from recorders.synthetic import synthetic_header, write_synthetic
 from teleop_app.core.paths import DataDir
 
@@ -23,7 +24,7 @@ def work(settings: dict[str, Any]) -> dict[str, Any]:
             write_synthetic(data.episodes, _LENGTH_S, synthetic_header(width=64, height=48))
         with recording_path(data.root, Path(settings["pictures"])) as path:
             takes = [path.record(settings["seconds"]) for _ in range(settings["stops"])]
-        held = len(list(data.episodes.glob("*.mcap")))
+        held = len(episode_paths(data.episodes))
     return {
         "stop_ms": [take.stop_ms for take in takes],
         "durable_ms": [take.durable_ms for take in takes],

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks import episode_figures as episode
 from benchmarks.command import parser, run
 from benchmarks.figures import Figures
-from benchmarks.rig import BenchStation, Take, bench_config, bench_station
+from benchmarks.rig import BenchStation, Take, bench_config, bench_station, remove_episode
 from recorders.reader import EpisodeReader
 
 DURABLE_MS = 100.0
@@ -40,7 +40,7 @@ def measure(arguments: argparse.Namespace, folder: Path, figures: Figures) -> di
             for seconds in arguments.seconds:
                 take = station.record(seconds, min(_MEMORY_EVERY_S, seconds / 2))
                 _add(figures, station, take, f"{seconds:g} s: ", arguments.cameras)
-                take.path.unlink()  # the next run shall not find a fuller disk
+                remove_episode(take.path)  # the next run shall not find a fuller disk
     return {
         "cameras": f"{len(cameras)} {arguments.cameras}",
         "size": f"{cameras[0]['width']}x{cameras[0]['height']}@{cameras[0]['fps']}",
@@ -55,7 +55,11 @@ def _add(figures: Figures, station: BenchStation, take: Take, head: str, cameras
     figures.add(f"{head}stop to durable, caller", "ms", take.stop_ms, at_most=DURABLE_MS)
     with EpisodeReader(take.path) as reader:
         frames = episode.frame_loss(reader)
-        figures.add(f"{head}first frame after the start", "ms", episode.first_frame_ms(reader))
+        figures.add(
+            f"{head}first frame after the record key",
+            "ms",
+            episode.first_frame_ms(reader),
+        )
         figures.add(f"{head}frames due of each camera", "", max(loss.due for loss in frames.values()))
         for name, loss in frames.items():
             figures.add(f"{head}frames lost, {name}", "", loss.lost, at_most=0)
@@ -73,7 +77,7 @@ def _add(figures: Figures, station: BenchStation, take: Take, head: str, cameras
             _add_true_sync(figures, reader, head)
         else:
             _add_labels(figures, reader, head)
-    figures.add(f"{head}file", "kB/s", take.path.stat().st_size / take.seconds / 1e3)
+    figures.add(f"{head}file", "kB/s", take.size_bytes / take.seconds / 1e3)
     for name in station.processes:
         figures.add(f"{head}processor, {name}", "cores", take.cpu_s[name] / take.seconds)
     figures.add(f"{head}processor, all", "cores", sum(take.cpu_s.values()) / take.seconds)

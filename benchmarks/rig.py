@@ -12,6 +12,7 @@ from typing import TypeVar
 import psutil
 
 from benchmarks.hand import waving_hand
+from recorders.segment_names import segment_paths
 from teleop_app.core.config import CameraSection, StationConfig, station_text
 from teleop_app.core.errors import StationError
 from teleop_app.core.paths import DataDir
@@ -49,6 +50,11 @@ class Take:
     ended_s: float
     cpu_s: dict[str, float]
     pss_mb: dict[str, float]
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its files."""
+        return sum(file.stat().st_size for file in _files_of(self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +162,16 @@ class BenchStation:
             cpu_s={name: after[name] - before[name] for name in after},
             pss_mb=pss_mb,
         )
+
+
+def remove_episode(path: Path) -> None:
+    """Delete all files of an episode."""
+    for file in _files_of(path):
+        file.unlink()
+
+
+def _files_of(path: Path) -> list[Path]:
+    return [*segment_paths(path.parent, path.stem), path]
 
 
 def bench_config(cameras: str = "synthetic", *, priority: int = 40) -> StationConfig:

@@ -34,6 +34,8 @@ HEADLINES = {
     "record-sim": (r"frames (due|lost)", r"true sync error", r"cannot be read", r"processor, (cameras|all)"),
     "control_jitter": (r"lateness", r"ticks"),
     "memory": (r"(recorder|cameras|control): ",),
+    "long_episode": (r"stop to durable", r"private memory, second half", r"files"),
+    "sync_error": (r"p50|p95|p99", r"latency measured"),
     "export": (r"speed", r"write one episode"),
     "read": (r"open", r"frames in order$", r"random frames", r"random frame p"),
     "peer_record": (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import all as whole_set
-from benchmarks import episode_figures, export, read
+from benchmarks import episode_figures, export, long_episode, read
 from benchmarks.episodes import make_episodes
 from benchmarks.figures import NotMeasuredError
 from recorders.reader import EpisodeReader
@@ -40,6 +40,14 @@ def test_export_measures_both_ways(capsys):
     assert export.main(["--seconds", "1", "--episodes", "1", "--runs", "1", "--markdown"]) == 0
     table = capsys.readouterr().out
     assert "| remux: speed |" in table and "| re-encode: speed |" in table
+
+
+def test_a_long_episode_is_several_files_and_is_finished(capsys, monkeypatch):
+    monkeypatch.setattr(long_episode, "_SETTLE_S", 0.0)
+    monkeypatch.setattr(long_episode, "_LOOP_S", 1)
+    assert long_episode.main(["--seconds", "2.5", "--segment-s", "1", "--runs", "1"]) == 0
+    rows = {row["name"]: row["median"] for row in json.loads(capsys.readouterr().out)["figures"]}
+    assert rows["2.5 s: files"] == 3 and rows["2.5 s: stop to durable"] > 0
 
 
 def test_a_benchmark_that_fails_says_so_and_reports_nothing(monkeypatch, capsys):
