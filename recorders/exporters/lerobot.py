@@ -296,6 +296,7 @@ def _episode_report(episode: PreparedEpisode, index: int) -> EpisodeReport:
             )
             for video in episode.videos
         ),
+        sync=episode.sync,
     )
 
 

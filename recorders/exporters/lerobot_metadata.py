@@ -25,6 +25,7 @@ from recorders.exporters.lerobot_options import LeRobotOptions
 from recorders.exporters.lerobot_plan import EpisodePlace
 from recorders.exporters.prepared import PreparedEpisode
 from recorders.exporters.statistics import Stats, to_json
+from recorders.sync_report import sync_rows
 
 _TASK_COLUMN = "__index_level_0__"
 
@@ -215,6 +216,7 @@ def provenance(
             "state_error_max_s": episode.state_error_max_s,
             "action_age_max_s": episode.action_age_max_s,
             "grid_error_max_s": episode.grid_error_max_s,
+            "sync": sync_rows(episode.sync),
             "cameras": {
                 video.camera: {
                     "remuxed": video.remuxed,

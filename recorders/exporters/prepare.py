@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +93,7 @@ def prepare_episode(
         videos=tuple(videos),
         stats={name: to_json(values) for name, values in stats.items()},
         origin=_origin(source, grid),
+        sync=source.footer.sync if source.footer else (),
         trimmed=sum(camera.trimmed for camera in grid.cameras),
         state_error_max_s=rows.state_error_max_s,
         action_age_max_s=rows.action_age_max_s,
@@ -118,6 +119,7 @@ def _origin(source: EpisodeSource, grid: FrameGrid) -> dict[str, object]:
         "seed": header.seed,
         "software": header.software,
         "recovered": footer is None or footer.recovered,
+        "latencies": [asdict(latency) for latency in header.latencies],
         "first_row_utc_ns": start_utc_ns,
     }
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from recorders.exporters.rows import Column
+from recorders.schema import SyncPair
 
 MANIFEST = "episode.json"
 TABLE = "rows.parquet"
@@ -81,6 +82,7 @@ class PreparedEpisode(BaseModel):
         videos: In order.
         stats: Feature -> statistic -> list; features that depend on the place in the dataset are not here.
         origin: Provenance for the dataset's `meta/teleop.json`.
+        sync: How far apart the samples of every two recorded streams are.
         trimmed: Frames outside the common span.
         state_error_max_s: See `EpisodeReport`.
         action_age_max_s: See `EpisodeReport`.
@@ -100,6 +102,7 @@ class PreparedEpisode(BaseModel):
     videos: tuple[PreparedVideo, ...]
     stats: dict[str, dict[str, list[Any]]]
     origin: dict[str, object]
+    sync: tuple[SyncPair, ...] = ()
     trimmed: int
     state_error_max_s: float
     action_age_max_s: float

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from recorders.schema import SyncPair
+
 
 @dataclass(frozen=True, slots=True)
 class ExportProgress:
@@ -67,6 +69,7 @@ class EpisodeReport:
         action_age_max_s: Largest age of the sent command of a row [s].
         grid_error_max_s: Largest distance between a row's instant and frame_index / fps [s].
         cameras: Each camera.
+        sync: How far apart the samples of every two recorded streams are.
     """
 
     uuid: str
@@ -77,6 +80,7 @@ class EpisodeReport:
     action_age_max_s: float
     grid_error_max_s: float
     cameras: tuple[CameraReport, ...]
+    sync: tuple[SyncPair, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from recorders.reader import EpisodeReader
+from recorders.schema import SyncPair
+from recorders.sync_report import sync_lines, sync_rows
 from sessions.repository import Catalog, open_catalog
 from sessions.rows import Author, EpisodeFilter, EpisodeRow
 from sessions.states import EpisodeState, Outcome
@@ -19,7 +23,7 @@ from teleop_app.commands.options import (
     megabytes,
     print_json,
 )
-from teleop_app.core.errors import CatalogError
+from teleop_app.core.errors import CatalogError, EpisodeError
 
 app = typer.Typer(help="List, show and judge episodes.", no_args_is_help=True)
 _AUTHOR = Author.person("command line")
@@ -41,7 +45,10 @@ def list_episodes(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Episodes, newest first; with --json one object a line."""
+    """Episodes, newest first; with --json one object a line.
+
+    The time in ms is the sync error of each: 95th percentile from a frame to the nearest control tick.
+    """
     with _catalog(data_dir) as catalog:
         rows = find_episodes(catalog, text=text, task=task, states=state, outcomes=outcome, limit=limit)
     if as_json:
@@ -59,13 +66,18 @@ def show(uuid: UuidArgument, data_dir: DataDirOption = None, as_json: JsonOption
     with _catalog(data_dir) as catalog:
         row = resolve(catalog, uuid)
         streams = catalog.streams(row.uuid)
+    sync, why_not = _sync_report(chosen_data_dir(data_dir).root / row.path)
     if as_json:
-        print_json({**asdict(row), "streams": [asdict(stream) for stream in streams]})
+        known = {"streams": [asdict(stream) for stream in streams], "sync": sync_rows(sync)}
+        print_json({**asdict(row), **known})
         return
     for key, value in asdict(row).items():
         typer.echo(f"{key:<24} {value}")
     for stream in streams:
         typer.echo(f"  {stream.name:<28} {stream.count:>7} at {stream.rate_hz:g} Hz, {stream.dropped} lost")
+    typer.echo(why_not or "Distance of nearest samples of two streams, 95th percentile [ms]:")
+    for line in sync_lines(sync):
+        typer.echo(f"  {line}")
 
 
 @app.command()
@@ -134,6 +146,16 @@ def resolve(catalog: Catalog, uuid: str) -> EpisodeRow:
     return found[0]
 
 
+def _sync_report(path: Path) -> tuple[tuple[SyncPair, ...], str]:
+    """The report in the file, and the sentence that says why there is none."""
+    try:
+        with EpisodeReader(path) as reader:
+            pairs = reader.footer.sync if reader.footer else ()
+    except EpisodeError as error:
+        return (), error.sentence
+    return pairs, "" if pairs else "The episode has no sync report: it was recorded by an earlier version."
+
+
 def _task_id(catalog: Catalog, name: str) -> str:
     task = catalog.task_named(name)
     if task is None:
@@ -152,5 +174,6 @@ def _line(row: EpisodeRow) -> str:
     flags = "".join(
         f" [{word}]" for word, on in (("recovered", row.recovered), ("missing", row.missing)) if on
     )
-    figures = f"{row.duration_ns / 1e9:6.1f} s  {megabytes(row.size_bytes):>9}"
+    sync = "      -   " if row.sync_p95_s is None else f"{row.sync_p95_s * 1e3:7.2f} ms"
+    figures = f"{row.duration_ns / 1e9:6.1f} s  {megabytes(row.size_bytes):>9}  {sync}"
     return f"{row.uuid}  {started}  {row.state:<9} {row.outcome:<8} {figures}  {row.task}{lost}{flags}"

@@ -178,6 +178,10 @@ def test_lost_frames_are_repeated_and_counted(tmp_path):
     assert "3 frames are lost within the episode" in report.notes[0]
     provenance = json.loads((tmp_path / "out/meta/teleop.json").read_text())["episodes"][0]
     assert provenance["cameras"]["left_wrist"]["repeated_rows"] == list(wrist.repeated_rows)
+    with EpisodeReader(paths[0]) as reader:
+        assert reader.footer is not None and reader.footer.sync == report.episodes[0].sync
+    assert provenance["sync"] == [dataclasses.asdict(pair) for pair in report.episodes[0].sync] != []
+    assert provenance["latencies"] == []
 
 
 def test_frames_the_camera_never_took_cost_only_themselves(tmp_path):
