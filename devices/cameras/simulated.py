@@ -6,7 +6,9 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
+from devices.cameras.depth import MILLIMETRE_M, DepthImage, to_counts
 from devices.cameras.source import CameraFormat, Image
 from devices.cameras.time_mark import check_room
 from devices.sim.barcode import barcode_box, draw_barcode
@@ -38,6 +40,7 @@ class SimFrameSource:
         self._renderers: dict[tuple[int, int], CellRenderer] = {}
         self._formats: dict[str, CameraFormat] = {}
         self._posed: set[tuple[int, int]] = set()
+        self._depths: dict[str, NDArray[np.float32]] = {}
         self._vector: Array | None = None
         self._capture_ns = 0
 
@@ -67,6 +70,8 @@ class SimFrameSource:
                 self._renderers[key] = CellRenderer(model, *key)
             # The first frame of a renderer compiles shaders: slow, and better now than on the grid.
             self._renderers[key].render(model.qpos0, camera)
+            if size.depth:
+                self._depths[camera] = np.empty((size.height, size.width), np.float32)
         self._world = RingReader(self._rings / WORLD_RING)
 
     def intrinsics(self, camera: str) -> Array:
@@ -104,9 +109,25 @@ class SimFrameSource:
         if key not in self._posed:
             renderer.pose_scene(self._vector[1:])
             self._posed.add(key)
-        renderer.render_posed(camera, out)
+        renderer.render_posed(camera, out, self._depths.get(camera))
         draw_barcode(out, round(float(self._vector[0]) * 1e6))
         return self._capture_ns
+
+    def depth_unit_m(self, camera: str) -> float:
+        """A millimetre a count."""
+        del camera
+        return MILLIMETRE_M
+
+    def grab_depth(self, camera: str, out: DepthImage) -> None:
+        """The depth that was drawn with the camera's last frame.
+
+        Raises:
+            DeviceError: The camera was opened without depth.
+        """
+        depth = self._depths.get(camera)
+        if depth is None:
+            raise DeviceError(f"The simulated camera '{camera}' was opened without depth")
+        to_counts(depth, MILLIMETRE_M, out)
 
     def close(self) -> None:
         """Free the graphics memory. May be called twice."""

@@ -23,6 +23,7 @@ class CameraFormat:
         fps: Frames a second.
         reason: Why this size and rate, as a sentence.
         affordable: Whether this machine is expected to keep up with it.
+        depth: Depth images are wanted too; for sources that are a `devices.cameras.depth.DepthSource`.
     """
 
     width: int
@@ -30,6 +31,7 @@ class CameraFormat:
     fps: int
     reason: str
     affordable: bool = True
+    depth: bool = False
 
     @property
     def text(self) -> str:

@@ -58,6 +58,7 @@ class CellRenderer:
         self._context: Any = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
         self._upside_down = np.empty((height, width, 3), dtype=np.uint8)
+        self._raw_depth = np.empty((height, width), dtype=np.float32)
         self.device = device_name()
 
     @property
@@ -94,8 +95,17 @@ class CellRenderer:
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
 
-    def render_posed(self, camera: str, out: Image | None = None) -> Image:
-        """Draws one camera's view of the posed scene; see `render`."""
+    def render_posed(
+        self, camera: str, out: Image | None = None, depth_m: NDArray[np.float32] | None = None
+    ) -> Image:
+        """Draws one camera's view of the posed scene; see `render`.
+
+        Args:
+            camera: One of `CAMERA_NAMES`.
+            out: Image to draw into.
+            depth_m: Takes the distance along the optical axis [m], shape (height, width), infinite where
+                nothing is seen.
+        """
         if self._context is None:
             raise DeviceError("The simulated cameras cannot draw", why="their renderer was closed")
         if camera not in self._cameras:
@@ -111,10 +121,23 @@ class CellRenderer:
             self._scene,
         )
         mujoco.mjr_render(self._rect, self._scene, self._context)
-        mujoco.mjr_readPixels(self._upside_down, None, self._rect, self._context)
+        raw = None if depth_m is None else self._raw_depth
+        mujoco.mjr_readPixels(self._upside_down, raw, self._rect, self._context)
+        if depth_m is not None:
+            self._metric(depth_m)
         image = np.empty_like(self._upside_down) if out is None else out
         np.copyto(image, self._upside_down[::-1])
         return image
+
+    def _metric(self, out: NDArray[np.float32]) -> None:
+        """The depth buffer (0 at the near plane, 1 at the far one) as metres, first row on top."""
+        extent = float(self._model.stat.extent)
+        near = float(self._model.vis.map.znear) * extent
+        far = float(self._model.vis.map.zfar) * extent
+        raw = self._raw_depth[::-1]
+        np.multiply(raw, near / far - 1.0, out=out)
+        np.divide(near, out + 1.0, out=out)
+        out[raw >= 1.0] = np.inf
 
     def intrinsics(self, camera: str) -> Array:
         """Camera matrix K [px], shape (3, 3): square pixels, no distortion."""

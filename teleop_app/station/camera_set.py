@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -12,21 +12,32 @@ from typing import Final
 
 import numpy as np
 
+from devices.cameras.depth import DepthImage, DepthSource
 from devices.cameras.source import CameraFormat, FrameSource, Image
 from recorders.encoder_choice import EncoderChoice, choose_encoder
+from recorders.schema import topic_depth, topic_video
 from recorders.video import H264Encoder
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.config import CameraSection
 from teleop_app.core.errors import ConfigError
 from teleop_app.core.ring import RingWriter, camera_ring
 from teleop_app.core.types import CameraSetup
-from teleop_app.station.encoder_lane import Encoded, EncoderLane
+from teleop_app.station.encoder_lane import DepthLane, Encoded, EncoderLane
 from teleop_app.station.frame_stamps import FrameStamps
 from teleop_app.station.process import ProcessContext
 
 logger = logging.getLogger(__name__)
 RING_SLOTS: Final = 4
 _RATE_WINDOW_NS: Final = 2 * NS_PER_S
+
+
+@dataclass(slots=True)
+class CameraDepth:
+    """Depth of one camera: where it comes from, its image, and what packs it."""
+
+    source: DepthSource
+    image: DepthImage
+    lane: DepthLane
 
 
 @dataclass(slots=True)
@@ -42,7 +53,9 @@ class StationCamera:
         lane: Encodes them.
         setup: Its description.
         image: The frame that is being shared and encoded.
+        depth: The depth that is being packed, None for a camera without.
         lost: Frames of the grid that were not delivered.
+        untold: Those that were not announced yet, by topic and reason.
         delivered: At least one frame went out.
         fresh_ns: When its last frame was taken.
         taken_ns: When the frames of the last two seconds were encoded.
@@ -56,10 +69,20 @@ class StationCamera:
     lane: EncoderLane
     setup: CameraSetup
     image: Image
+    depth: CameraDepth | None = None
     lost: int = 0
+    untold: Counter[tuple[str, str]] = field(default_factory=lambda: Counter[tuple[str, str]]())
     delivered: bool = False
     fresh_ns: int = 0
     taken_ns: deque[int] = field(default_factory=deque)
+
+    def lose(self, count: int, reason: str, *, video: bool = True, depth: bool = True) -> None:
+        """Frames that will not be delivered, and why, as the end of `missing because ...`."""
+        if count and video:
+            self.lost += count
+            self.untold[topic_video(self.name), reason] += count
+        if count and depth and self.depth is not None:
+            self.untold[topic_depth(self.name), reason] += count
 
     def rate_hz(self, now_ns: int) -> float:
         """Frames a second over the last two seconds."""
@@ -116,7 +139,7 @@ def _choose_formats(
         fixed = section.width > 0 and section.fps > 0
         if not fixed and driver not in suggested:
             suggested[driver] = sources[driver].suggest(sum(each.driver == driver for each in sections))
-        formats[section.name] = _format(section, suggested.get(driver))
+        formats[section.name] = replace(_format(section, suggested.get(driver)), depth=section.depth)
     return formats
 
 
@@ -145,6 +168,7 @@ def _open_camera(
     path = context.rings / camera_ring(name)
     lane = EncoderLane(name, size, make, executor, results, context.clock)
     parent, parent_T_camera = source.mount(name)
+    unit_m = _depth_unit_m(name, source) if size.depth else 0.0
     setup = CameraSetup(
         name=name,
         width=size.width,
@@ -155,9 +179,17 @@ def _open_camera(
         intrinsics=source.intrinsics(name),
         parent=parent,
         parent_T_camera=parent_T_camera,
-        reason=size.reason,
+        reason=f"{size.reason} Encoder: {encoder.reason}",
+        depth_unit_m=unit_m,
         latency_ns=context.config.latency_ns(name),
     )
+    depth = None
+    if unit_m and isinstance(source, DepthSource):
+        depth = CameraDepth(
+            source,
+            np.zeros((size.height, size.width), np.uint16),
+            DepthLane(name, unit_m, executor, results, context.clock),
+        )
     return StationCamera(
         name=name,
         source=source,
@@ -167,7 +199,17 @@ def _open_camera(
         lane=lane,
         setup=setup,
         image=np.zeros((size.height, size.width, 3), dtype=np.uint8),
+        depth=depth,
     )
+
+
+def _depth_unit_m(name: str, source: FrameSource) -> float:
+    if not isinstance(source, DepthSource):
+        raise ConfigError(
+            f"Camera '{name}' is to record depth, which its driver does not deliver",
+            next_step="Set depth = false for it in the station file",
+        )
+    return source.depth_unit_m(name)
 
 
 def _format(section: CameraSection, suggested: CameraFormat | None) -> CameraFormat:

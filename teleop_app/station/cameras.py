@@ -17,7 +17,7 @@ from recorders.picture_chain import MAX_GAP
 from teleop_app.core.bus import CommandServer, Publisher
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import ConfigError, DeviceError
-from teleop_app.core.types import FrameNotice, ProcessState
+from teleop_app.core.types import DepthPacket, FrameNotice, ProcessState
 from teleop_app.station.camera_set import StationCamera, open_cameras
 from teleop_app.station.encoder_lane import Encoded
 from teleop_app.station.frame_grid import FrameGrid
@@ -30,6 +30,12 @@ _SETUP_PERIOD_NS: Final = NS_PER_S
 _SILENT_NS: Final = NS_PER_S // 2
 
 
+_TELL_PERIOD_NS: Final = NS_PER_S // 5
+
+ENCODER_PATIENCE_S: Final = 5.0
+TOO_SLOW: Final = "the machine was too slow for the cameras"
+NOTHING_NEW: Final = "the camera had nothing new"
+ENCODER_FAILED: Final = "the encoder failed"
 LATE_S = 0.25
 """How late an instant may still be taken; the simulation keeps half a second of states."""
 
@@ -65,7 +71,10 @@ class CamerasProcess:
         self._in_flight = 0
         self._setup_due_ns = 0
         self._fault = ""
-        self._costs_ms = {"render_ms": 0.0, "ring_ms": 0.0, "encode_ms": 0.0}
+        self._tell_due_ns = 0
+        self._waited_s = 0.0
+        self._busy_since = (0.0, 1)
+        self._figures = {"render_ms": 0.0, "ring_ms": 0.0, "encode_ms": 0.0, "load": 0.0}
         self._cpu = (time.process_time(), time.monotonic())
 
     def run(self) -> None:
@@ -110,10 +119,12 @@ class CamerasProcess:
         """Finish what is being encoded and release everything. May be called twice."""
         if self._publisher is None:
             return
-        self._executor.shutdown(wait=True)
+        hung = self._waited_s > ENCODER_PATIENCE_S
+        self._executor.shutdown(wait=not hung)
         self._heartbeat.beat(ProcessState.STOPPED, self._fault)
         for camera in self._cameras.values():
-            camera.lane.close()
+            if not hung:
+                camera.lane.close()
             camera.ring.close()
         for source in self._sources.values():
             source.close()
@@ -188,12 +199,13 @@ class CamerasProcess:
         sources = {id(camera.source): camera.source for camera in group.cameras}
         due_ns = group.grid.instant_ns(seq)
         fresh = {key: source.latch(due_ns) for key, source in sources.items()}
+        self._busy_since = (time.perf_counter(), group.grid.fps)
         for camera in group.cameras:
-            camera.lost += skipped
+            camera.lose(skipped, TOO_SLOW)
             if skipped > MAX_GAP:
                 camera.lane.force_keyframe = True
             if not (fresh[id(camera.source)] and self._take_frame(camera, seq)):
-                camera.lost += 1
+                camera.lose(1, NOTHING_NEW)
                 camera.lane.force_keyframe = True  # it may stand still for long
 
     def _take_frame(self, camera: StationCamera, seq: int) -> bool:
@@ -224,6 +236,10 @@ class CamerasProcess:
             self._publisher.send(f"clock/{camera.name}", fit)
         camera.lane.submit(camera.image, seq, times)
         self._in_flight += 1
+        if camera.depth is not None:
+            camera.depth.source.grab_depth(camera.name, camera.depth.image)
+            camera.depth.lane.submit(camera.depth.image, seq, times)
+            self._in_flight += 1
         return True
 
     def _collect(self, deadline_ns: int) -> None:
@@ -235,19 +251,33 @@ class CamerasProcess:
             wait_s = _POLL_S if remaining_s <= 0 else min(remaining_s, _POLL_S)
             try:
                 self._finish(self._results.get(timeout=wait_s))
+                self._waited_s = 0.0
             except queue.Empty:
-                pass
+                self._waited_s += wait_s if self._in_flight else 0.0
+                if self._waited_s > ENCODER_PATIENCE_S:
+                    raise DeviceError(
+                        f"A video encoder has not answered for {ENCODER_PATIENCE_S:g} s",
+                        next_step="If it happens again, set recording.encoder to x264",
+                    ) from None
             self._attend()
 
     def _finish(self, encoded: Encoded) -> None:
         self._in_flight -= 1
         camera = self._cameras[encoded.camera]
-        self._average("encode_ms", encoded.cpu_ms)
-        self._fault = encoded.error
+        if self._in_flight == 0:
+            since, fps = self._busy_since
+            self._average("load", (time.perf_counter() - since) * fps)
+        if encoded.error or not encoded.depth:
+            self._fault = encoded.error
         if encoded.packet is None:
-            camera.lost += 1
+            camera.lose(1, ENCODER_FAILED, video=not encoded.depth, depth=encoded.depth)
             logger.error("%s", encoded.error)
+        elif isinstance(encoded.packet, DepthPacket):
+            self._average("depth_ms", encoded.cpu_ms)
+            if self._publisher is not None:
+                self._publisher.send(f"depth/{encoded.camera}", encoded.packet)
         elif self._publisher is not None:
+            self._average("encode_ms", encoded.cpu_ms)
             camera.delivered = True
             camera.taken_ns.append(encoded.packet.encoded_ns)
             self._publisher.send(f"video/{encoded.camera}", encoded.packet)
@@ -260,10 +290,24 @@ class CamerasProcess:
             self._setup_due_ns = now_ns + _SETUP_PERIOD_NS
             for camera in self._cameras.values():
                 self._publisher.send("camera", camera.setup)
+        if now_ns >= self._tell_due_ns:
+            self._tell_due_ns = now_ns + _TELL_PERIOD_NS
+            self._tell_losses()
         # Whoever waits for the cameras waits for pictures, not for a process.
         delivering = all(camera.delivered for camera in self._cameras.values())
         state = ProcessState.RUNNING if delivering else ProcessState.STARTING
         self._heartbeat.beat(state, self._sentence(now_ns), self._metrics)
+
+    def _tell_losses(self) -> None:
+        """Why frames are missing: whoever records them sees only that they are."""
+        if self._publisher is None:
+            return
+        for camera in self._cameras.values():
+            for (topic, reason), count in camera.untold.items():
+                text = f"{camera.name}: {count} frame{'s' if count > 1 else ''} missing because {reason}."
+                event = self._context.event("stream.lost", text, topic=topic, reason=reason, count=count)
+                self._publisher.send("event", event)
+            camera.untold.clear()
 
     # Status.
 
@@ -280,7 +324,7 @@ class CamerasProcess:
         now_ns = self._context.clock.now_ns()
         cpu, wall = time.process_time(), time.monotonic()
         elapsed_s = wall - self._cpu[1]
-        metrics = dict(self._costs_ms)
+        metrics = dict(self._figures)
         if elapsed_s > 0:
             metrics["cpu_cores"] = (cpu - self._cpu[0]) / elapsed_s
         self._cpu = (cpu, wall)
@@ -289,6 +333,6 @@ class CamerasProcess:
             metrics[f"lost_{camera.name}"] = float(camera.lost)
         return metrics
 
-    def _average(self, name: str, value_ms: float) -> None:
-        before = self._costs_ms[name]
-        self._costs_ms[name] = value_ms if before == 0.0 else before + 0.05 * (value_ms - before)
+    def _average(self, name: str, value: float) -> None:
+        before = self._figures.get(name, 0.0)
+        self._figures[name] = value if before == 0.0 else before + 0.05 * (value - before)

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from devices.cameras.depth import DepthImage
 from devices.cameras.source import CameraFormat, Image
 from recorders.video import H264Decoder
 from teleop_app.core.bus import Endpoints, Publisher
@@ -19,9 +21,18 @@ from teleop_app.core.config import CameraSection, StationConfig
 from teleop_app.core.errors import ConfigError, DeviceError
 from teleop_app.core.paths import DataDir
 from teleop_app.core.ring import RingReader, camera_ring
-from teleop_app.core.types import Array, CameraSetup, FrameNotice, ProcessState, ProcessStatus, VideoPacket
+from teleop_app.core.types import (
+    Array,
+    CameraSetup,
+    DepthPacket,
+    Event,
+    FrameNotice,
+    ProcessState,
+    ProcessStatus,
+    VideoPacket,
+)
 from teleop_app.station import encoder_lane
-from teleop_app.station.cameras import CamerasProcess
+from teleop_app.station.cameras import NOTHING_NEW, TOO_SLOW, CamerasProcess
 from teleop_app.station.process import ProcessContext
 
 NAMES = ("overhead", "wrist")
@@ -91,15 +102,31 @@ class Shades:
         self.closed += 1
 
 
+class Depths(Shades):
+    """The same with depth: the number of the instant, in tenths of a millimetre."""
+
+    def depth_unit_m(self, camera: str) -> float:
+        return 1e-4
+
+    def grab_depth(self, camera: str, out: DepthImage) -> None:
+        out[:] = self.instants
+
+
 class Bench:
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, cameras: list[CameraSection]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        cameras: list[CameraSection],
+        source: type[Shades] = Shades,
+    ) -> None:
         self.folder = folder
         self.clock = FakeClock()
         config = StationConfig(cameras=cameras)
         self.context = ProcessContext(
             "cameras", config, DataDir(folder), Endpoints(folder), folder, self.clock
         )
-        self.source = Shades(self.clock)
+        self.source = source(self.clock)
         self.process = CamerasProcess(self.context, {"sim": self.source})
         self.sent: list[object] = []
         monkeypatch.setattr(Publisher, "send", lambda _self, _topic, value: self.sent.append(value))
@@ -111,6 +138,8 @@ class Bench:
         self.process._executor = Inline()
         for camera in self.process._cameras.values():
             camera.lane._executor = self.process._executor
+            if camera.depth is not None:
+                camera.depth.lane._executor = self.process._executor
 
     def turns(self, seconds: float) -> None:
         end_ns = self.clock.now_ns() + round(seconds * NS_PER_S)
@@ -132,9 +161,9 @@ MakeBench = Callable[..., Bench]
 def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeBench]:
     made: list[Bench] = []
 
-    def bench(*cameras: CameraSection) -> Bench:
+    def bench(*cameras: CameraSection, source: type[Shades] = Shades) -> Bench:
         wanted = list(cameras) or [CameraSection(name=name, width=64, height=48, fps=30) for name in NAMES]
-        made.append(Bench(Path(tempfile.mkdtemp(prefix="cam")), monkeypatch, wanted))
+        made.append(Bench(Path(tempfile.mkdtemp(prefix="cam")), monkeypatch, wanted, source))
         return made[-1]
 
     yield bench
@@ -266,7 +295,7 @@ def test_the_source_chooses_what_the_station_file_leaves_open(make: MakeBench) -
         "side": (64, 48, 15),
         "fixed": (32, 24, 10),
     }
-    assert setups["overhead"].reason == "Measured here."
+    assert setups["overhead"].reason.startswith("Measured here. Encoder: ")
     assert "station file" in setups["fixed"].reason
     assert setups["overhead"].encoder.startswith("libx264")
     assert Path(setups["side"].ring).exists()
@@ -304,6 +333,63 @@ def test_an_encoder_that_fails_once_is_made_anew(make: MakeBench, monkeypatch: p
     mine = [packet for packet in bench.of(VideoPacket) if packet.camera == "overhead"]
     after_gap = next(b for a, b in itertools.pairwise(mine) if b.seq != a.seq + 1)
     assert after_gap.keyframe
+
+
+def test_depth_comes_with_the_number_and_time_of_its_colour_frame(make: MakeBench) -> None:
+    deep = CameraSection(name="overhead", width=64, height=48, fps=30, depth=True)
+    bench = make(deep, CameraSection(name="wrist", width=64, height=48, fps=30), source=Depths)
+    bench.open()
+    bench.turns(0.5)
+    colour = {packet.seq: packet for packet in bench.of(VideoPacket) if packet.camera == "overhead"}
+    depth = bench.of(DepthPacket)
+    assert len(depth) == len(colour) > 10
+    for number, packet in enumerate(depth):
+        assert (packet.camera, packet.capture_ns) == ("overhead", colour[packet.seq].capture_ns)
+        image = cv2.imdecode(np.frombuffer(packet.payload, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert image is not None
+        assert image.dtype == np.uint16
+        assert (image == number + 1).all()
+    units = {setup.name: setup.depth_unit_m for setup in bench.of(CameraSetup)}
+    assert units == {"overhead": 1e-4, "wrist": 0.0}
+
+
+def test_depth_of_a_source_without_is_refused_in_a_sentence(make: MakeBench) -> None:
+    bench = make(CameraSection(name="overhead", width=64, height=48, fps=30, depth=True))
+    with pytest.raises(ConfigError, match="which its driver does not deliver. Set depth = false"):
+        bench.process.run()
+
+
+def test_each_lost_frame_is_announced_with_its_reason(make: MakeBench) -> None:
+    deep = CameraSection(name="overhead", width=64, height=48, fps=30, depth=True)
+    bench = make(deep, source=Depths)
+    bench.open()
+    bench.source.delays_s = {20: 0.400}
+    bench.turns(2.0)
+    bench.source.frozen = True
+    bench.turns(0.5)
+    bench.source.frozen = False
+    bench.turns(0.5)
+    told: dict[tuple[object, object], int] = {}
+    for event in bench.of(Event):
+        assert event.kind == "stream.lost"
+        key = (event.fields["topic"], event.fields["reason"])
+        told[key] = told.get(key, 0) + int(str(event.fields["count"]))
+    video, depth = "/camera/overhead/video", "/camera/overhead/depth"
+    assert told[video, TOO_SLOW] == told[depth, TOO_SLOW] > 5
+    assert told[video, NOTHING_NEW] == told[depth, NOTHING_NEW] > 10
+    lost = bench.process.status()["cameras"][0]["lost"]
+    assert lost == told[video, TOO_SLOW] + told[video, NOTHING_NEW]
+    assert bench.of(ProcessStatus)[-1].metrics["load"] >= 0.0
+
+
+def test_an_encoder_that_hangs_is_a_fault_in_a_sentence(make: MakeBench) -> None:
+    bench = make()
+    bench.open()
+    never: Future = Future()
+    for camera in bench.process._cameras.values():
+        camera.lane._executor = type("Hung", (Inline,), {"submit": lambda *_: never})()
+    with pytest.raises(DeviceError, match="has not answered for 5 s"):
+        bench.turns(10.0)
 
 
 def test_closing_closes_the_sources(make: MakeBench) -> None:

@@ -12,6 +12,7 @@ from teleop_app.core.errors import ConfigError, DeviceError
 
 SCRIPT = r"""
 import json, sys
+import mujoco
 import numpy as np
 from devices.sim.cell import Cell
 from devices.sim.model import CAMERA_NAMES
@@ -37,6 +38,24 @@ with CellRenderer(cell.model, 320, 240) as renderer:
     column = matrix[0, 0] * (x - position[0]) / ahead + matrix[0, 2]
     row = matrix[1, 1] * -(y - position[1]) / ahead + matrix[1, 2]
     found["cube"] = [int(value) for value in out[round(row), round(column)]]
+    depth = np.zeros((240, 320), np.float32)
+    renderer.render_posed("overhead", out, depth)
+    found["depth_error"] = float(depth[round(row), round(column)] - ahead)
+    data = mujoco.MjData(cell.model)
+    data.qpos[:] = cell.qpos
+    mujoco.mj_forward(cell.model, data)
+    renderer.render_posed("front", out, depth)
+    spot, turn = data.camera("front").xpos, data.camera("front").xmat.reshape(3, 3)
+    matrix = renderer.intrinsics("front")
+    errors = []
+    for u, v in np.ndindex(16, 12):
+        pixel = np.array([u * 20 + 10.5, v * 20 + 10.5, 1.0])
+        ray = np.linalg.inv(matrix) @ pixel
+        along = turn @ (ray * [1, -1, -1])
+        hit = mujoco.mj_ray(cell.model, data, spot, along, None, 1, -1, np.zeros(1, np.int32))
+        if hit > 0 and np.isfinite(depth[v * 20 + 10, u * 20 + 10]):
+            errors.append(abs(hit * 1.0 - float(depth[v * 20 + 10, u * 20 + 10])))
+    found["ray_errors"] = sorted(errors)
     found["refusals"] = []
     for call in (lambda: renderer.render(cell.qpos, "back"), lambda: renderer.render(np.zeros(3), "front")):
         try:
@@ -74,6 +93,10 @@ def test_cameras_draw_and_the_probe_keeps_its_budget(look: str) -> None:
     assert found["in_place"] and found["same"]
     red, green, blue = found["cube"]
     assert red > 120 and green < 90 and blue < 90
+    assert abs(found["depth_error"]) < 0.003
+    middle = found["ray_errors"][len(found["ray_errors"]) // 2]
+    assert middle < 0.003, "edges and visual meshes differ from the ray's, most pixels do not"
+    assert len(found["ray_errors"]) > 50
     assert [text.split(",")[0] for text in found["refusals"]] == [
         "The simulated cell has no camera 'back'. Choose one of: overhead",
         "The simulated cameras cannot draw a state of shape (3",
