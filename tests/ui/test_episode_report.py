@@ -65,12 +65,17 @@ def test_losses_are_told_by_stream_with_their_reasons():
         footer(
             lost={"/camera/overhead/video": 12, "/joints/sent": 1, "/joints/measured": 0},
             lost_by_reason={"/camera/overhead/video": {"encoder": 2, "queue full": 10}},
-            lost_reasons=("overhead lost 12 frames.",),
+            lost_reasons=(
+                "10 samples of /camera/overhead/video refused because queue full.",
+                "982 samples of /joints/measured came twice and are kept once.",
+                "The disk is full.",
+            ),
             truncated=True,
         ),
     )
     assert report.losses == ("overhead  12: queue full 10, encoder 2", "joints sent  1")
-    assert report.notes == ("It ends before the operator stopped it.", "overhead lost 12 frames.")
+    assert report.notes == ("It ends before the operator stopped it.", "The disk is full.")
+    assert report.remarks == ("982 samples of joints measured came twice and are kept once.",)
 
 
 def test_latencies_and_earlier_files_are_listed():

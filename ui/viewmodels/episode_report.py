@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
@@ -12,6 +13,9 @@ from ui.viewmodels.trust import stream_name
 CLOSE_MS = 5.0
 FAR_MS = 20.0
 """95th percentiles: up to the first two streams fit together, beyond the second they do not."""
+
+_SAMPLES_OF = re.compile(r"\bof (/[\w/.-]*\w)")
+"""How the writer begins a sentence on the samples of a topic."""
 
 
 class Fit(Enum):
@@ -47,7 +51,8 @@ class EpisodeReport:
         headline: The worst pair and how many are close, in one line.
         fit: Of the worst pair, None when nothing was measured.
         losses: One line a stream that lost something, with the reasons.
-        notes: Sentences on what was cut short, recovered or lost.
+        notes: Sentences on what was cut short or recovered.
+        remarks: Sentences on the samples that `losses` does not have.
         latencies: One line a calibration in force.
         parts: One line an earlier file of a long episode.
     """
@@ -58,6 +63,7 @@ class EpisodeReport:
     fit: Fit | None = None
     losses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     latencies: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
 
@@ -70,7 +76,7 @@ class EpisodeReport:
             lines += [pair_text(pair) for pair in self.pairs]
         for title, part in (
             ("Lost", self.losses),
-            ("Notes", self.notes),
+            ("Notes", (*self.notes, *self.remarks)),
             ("Latencies in force", self.latencies),
             ("Earlier files", self.parts),
         ):
@@ -102,6 +108,7 @@ def report_of(header: EpisodeHeader, footer: EpisodeFooter | None) -> EpisodeRep
         fit=fit_of(pairs[0].p95_ms) if pairs else None,
         losses=_losses(footer),
         notes=_notes(footer),
+        remarks=_remarks(footer),
         latencies=tuple(
             f"{stream_name(each.stream)}  {each.latency_ns / 1e6:.1f} ms "
             f"\N{PLUS-MINUS SIGN} {each.spread_ns / 1e6:.1f} ms  ({each.method}, {each.measured_utc[:10]})"
@@ -142,4 +149,15 @@ def _notes(footer: EpisodeFooter) -> tuple[str, ...]:
         notes.append("It was recovered after a crash.")
     if footer.truncated:
         notes.append("It ends before the operator stopped it.")
-    return (*notes, *footer.lost_reasons)
+    return (*notes, *(sentence for sentence in footer.lost_reasons if not _SAMPLES_OF.search(sentence)))
+
+
+def _remarks(footer: EpisodeFooter) -> tuple[str, ...]:
+    """Sentences on samples of a topic, but those whose figures `_losses` gives already."""
+    told = {topic for topic, count in footer.lost.items() if count and footer.lost_by_reason.get(topic)}
+    found = ((sentence, _SAMPLES_OF.search(sentence)) for sentence in footer.lost_reasons)
+    return tuple(
+        sentence.replace(match[1], stream_name(match[1]))
+        for sentence, match in found
+        if match is not None and match[1] not in told
+    )

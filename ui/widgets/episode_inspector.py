@@ -147,7 +147,7 @@ class EpisodeInspector(QScrollArea):
             box.addWidget(lines_of(("Not measured when this episode was recorded.",), "label"))
         latencies = report.latencies or ("None was calibrated.",)
         for title, lines in (
-            ("Lost", report.losses),
+            ("Lost", (*report.losses, *report.remarks)),
             ("Latencies in force", latencies),
             ("Earlier files", report.parts),
         ):
