@@ -1,6 +1,6 @@
 """Recording side by side with LeRobot: losses, control thread, time to durable, processor, memory, quality.
 
-Run: python -m benchmarks.peer_record [--seconds 10 60 300] [--runs 5] [--load 0 4] [--budget-minutes 110]
+Run: python -m benchmarks.peer_record [--seconds 10 60 300] [--runs 5] [--load 0 4] [--budget-minutes 130]
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command import parser, positive, run
+from benchmarks.command import parser, run
 from benchmarks.control_jitter import busy
 from benchmarks.figures import Figures
 from benchmarks.pictures import Pictures, make_bank
@@ -19,7 +19,6 @@ from benchmarks.record_figures import add_ours, add_theirs, compare
 from benchmarks.sides import NICENESS, OURS, TITLES, Take, kept_part, peer_settings, takes
 from benchmarks.subruns import Budget, Kept, SubRun, part, peers_python
 
-LONG_S = 100.0
 _GRADED = 20
 _ROWS = 600
 
@@ -27,10 +26,9 @@ _ROWS = 600
 def main(argv: list[str] | None = None) -> int:
     options = parser(__doc__, runs=5)
     options.add_argument("--seconds", type=float, nargs="+", default=[10.0, 60.0, 300.0])
-    options.add_argument("--long-runs", type=positive, default=1, help=f"runs of {LONG_S:g} s and more")
     options.add_argument("--load", type=int, nargs="+", default=[0, 4], help="busy processes beside it")
     options.add_argument("--sides", nargs="+", choices=tuple(TITLES), default=list(TITLES))
-    options.add_argument("--budget-minutes", type=float, default=110.0, help="what does not fit is left out")
+    options.add_argument("--budget-minutes", type=float, default=130.0, help="what does not fit is left out")
     options.add_argument("--resume", type=Path, help="keep the parts in this file, and skip those in it")
     return run("peer_record", measure, options.parse_args(argv))
 
@@ -42,9 +40,7 @@ def measure(arguments: argparse.Namespace, folder: Path, figures: Figures) -> di
     bank = make_bank(folder / "bank.npy")
     bank_mb = Pictures(bank).size_mb
     done: list[Take] = []
-    for take in takes(
-        arguments.sides, arguments.seconds, arguments.load, arguments.runs, arguments.long_runs, LONG_S
-    ):
+    for take in takes(arguments.sides, arguments.seconds, arguments.load, arguments.runs):
         if not budget.allows(take.expected_s):
             figures.missing.setdefault(f"{take.head}run {take.number + 1} and later", budget.reason)
             continue
@@ -64,7 +60,7 @@ def measure(arguments: argparse.Namespace, folder: Path, figures: Figures) -> di
         "cameras": "3 of 640x480@30, textured pictures from a file",
         "seconds": arguments.seconds,
         "busy processes": arguments.load,
-        "runs": f"{arguments.runs}, {arguments.long_runs} of {LONG_S:g} s and more",
+        "runs": f"{arguments.runs}, fewer of long recordings and beside busy processes",
         "niceness": f"{NICENESS} on both sides",
         "parts taken over from an earlier start": kept.taken_over,
     }

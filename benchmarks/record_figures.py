@@ -66,7 +66,7 @@ def add_theirs(
         peak_mb: Largest PSS of its processes, without the mapped pictures.
     """
     head, episode = take.head, result["episodes"][0]
-    recorded_s = episode["rows"] / FPS
+    recorded_s = episode["due"] / FPS
     lost = len(CAMERAS) * episode["skipped"] + episode["dropped"]
     figures.add(f"{head}frames due", "", len(CAMERAS) * episode["due"])
     figures.add(f"{head}frames lost", "", lost)
@@ -89,7 +89,7 @@ def add_theirs(
     figures.add(f"{head}finalize, once a session", "ms", result["finalize_s"] * 1e3)
     _add_processor(figures, head, episode["loop_cpu_s"], episode["save_cpu_s"], recorded_s)
     figures.add(f"{head}peak memory", "MB", peak_mb)
-    figures.add(f"{head}files", "kB a recorded s", result["bytes"] / recorded_s / 1e3)
+    figures.add(f"{head}files", "kB a recorded s", result["bytes"] / episode["rows"] * FPS / 1e3)
     figures.add(f"{head}{_VIDEO}", "bytes", result["video_bytes"] / episode["rows"] / len(CAMERAS))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,17 +16,19 @@ from teleop_app.station.cameras import LATE_S
 OURS = "ours"
 TITLES = {
     OURS: "ours",
+    "stream-h264": "LeRobot, streaming h264",
     "png-av1": "LeRobot, PNG then AV1 (its default)",
     "stream-av1": "LeRobot, streaming AV1",
-    "stream-h264": "LeRobot, streaming h264",
 }
 FPS = 30
 NICENESS = -5
 """What our cameras and recorder ask for; the peer's process gets the same."""
-_START_S = 25.0
+_START_S = 20.0
 _EACH_S = {OURS: 1.3, "png-av1": 6.0, "stream-av1": 2.0, "stream-h264": 1.5}
 """Time of a part for each recorded second, saving and checking included, on two cores."""
 _PATIENCE = 4.0
+_WHOLE_S = 30.0
+"""Recordings longer than this are made less often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +58,22 @@ class Take:
         return 120.0 + _PATIENCE * self.expected_s
 
 
-def takes(
-    sides: list[str], seconds: list[float], loads: list[int], runs: int, long_runs: int, long_s: float
-) -> Iterator[Take]:
+def runs_of(seconds: float, load: int, runs: int) -> int:
+    """How often something is recorded: all runs of the short ones, fewer of what takes long."""
+    wanted = math.ceil(runs * min(1.0, _WHOLE_S / seconds))
+    return math.ceil(wanted / 2) if load else wanted
+
+
+def takes(sides: list[str], seconds: list[float], loads: list[int], runs: int) -> Iterator[Take]:
     """All recordings, the short ones first; the sides take turns, so that a slow hour touches all of them.
 
-    Beside busy processes only the shortest length is recorded.
+    Beside busy processes only the shortest length is recorded, after the second shortest without them.
     """
-    lengths = sorted(seconds)
-    settings = [(lengths[0], load) for load in sorted(loads)]
-    settings += [(length, min(loads)) for length in lengths[1:]]
+    lengths, quiet = sorted(seconds), min(loads)
+    settings = [(length, quiet) for length in lengths]
+    settings[2:2] = [(lengths[0], load) for load in sorted(loads) if load != quiet]
     for length, load in settings:
-        for number in range(long_runs if length >= long_s else runs):
+        for number in range(runs_of(length, load, runs)):
             for side in sides:
                 yield Take(side, length, load, number)
 
