@@ -8,11 +8,11 @@ from PyQt6.QtGui import QImage
 
 from teleop_app.core.config import StationConfig, load_station
 from teleop_app.core.errors import DeviceError
-from teleop_app.core.types import ClockFit, FrameNotice, Resampling, StreamSetup
+from teleop_app.core.types import CameraSetup, ClockFit, FrameNotice, Resampling, StreamSetup
 from teleop_app.station.latency_calibration import CalibrationProgress
 from teleop_app.station.latency_codes import LatencyResult
 from ui.bridge import CameraFrame, CameraMeter
-from ui.viewmodels.latency import LatencyModel, change_text
+from ui.viewmodels.latency import LatencyModel, change_text, encoders_text
 from ui.viewmodels.setup import SetupModel
 from ui.widgets.latency_editor import LatencyEditor
 from ui.widgets.time_code_window import TimeCodeWindow
@@ -87,6 +87,14 @@ def test_the_table_tells_rate_age_clock_and_latency(made):
     assert lines["left/wrench"].rate == "1000 Hz"
     assert {line.kind for line in lines.values()} == {"camera", "arm", "stream"}
     assert lines["left"].rate == "\N{EN DASH}"
+
+
+def test_the_encoder_in_force_is_told_with_what_the_probe_said():
+    base = CameraSetup("a", 64, 48, 30, "x264 superfast", "", np.eye(3), "world", np.zeros(7))
+    probed = dataclasses.replace(base, reason="Affordable. Encoder: x264, as no hardware encoder works.")
+    text = encoders_text([probed, dataclasses.replace(probed, name="b")])
+    assert text == "x264 superfast (a, b). x264, as no hardware encoder works."
+    assert encoders_text([]) == ""
 
 
 def test_the_rate_of_an_arm_is_that_of_its_readings(made, make_tick):

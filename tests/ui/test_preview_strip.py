@@ -131,7 +131,10 @@ def test_the_time_line_knows_where_the_key_was_pressed(tmp_path):
     for key_ms in (0, 200):
         start["start_ns"] = base.anchor_monotonic_ns + key_ms * 1_000_000 if key_ms else 0
         with EpisodeReader(write_with(tmp_path, b"", **start)) as reader:
-            assert media_of(reader).key_s == pytest.approx(key_ms / 1e3, abs=0.02)
+            media = media_of(reader)
+        assert media.key_s == pytest.approx(key_ms / 1e3, abs=0.02)
+        assert media.strip_share(media.key_s) == 0.0
+        assert media.strip_share(media.duration_s) == 1.0
 
 
 def test_what_lies_before_the_key_is_shaded_up_to_it(qtbot):

@@ -263,11 +263,14 @@ def evidence_text(result: LatencyResult) -> str:
 
 
 def encoders_text(setups: Iterable[CameraSetup]) -> str:
-    """Returns which encoder each camera uses, empty when none is known."""
+    """Returns which encoder each camera uses, and what the probe said; empty when none is known."""
     names: dict[str, list[str]] = {}
+    why = ""
     for setup in setups:
         names.setdefault(setup.encoder, []).append(setup.name)
-    return "; ".join(f"{encoder} ({', '.join(cameras)})" for encoder, cameras in names.items() if encoder)
+        why = setup.reason.partition("Encoder: ")[2] or why
+    used = "; ".join(f"{encoder} ({', '.join(cameras)})" for encoder, cameras in names.items() if encoder)
+    return f"{used}. {why}".strip() if used else ""
 
 
 def _rate(hertz: float) -> str:

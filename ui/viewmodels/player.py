@@ -462,7 +462,7 @@ class PlayerModel(QObject):
             return
         strip = self._media.strip
         if strip is not None and strip.camera == line.name:  # at once; the keyframe itself follows
-            tile = strip.tile(at_s / self._media.duration_s)
+            tile = strip.tile(self._media.strip_share(at_s))
             self.previewReady.emit(at_s, tile.scaledToWidth(PREVIEW_WIDTH, _SMOOTH))
         keyframe = line.keyframe_near(self._media.to_ns(at_s))
         if keyframe >= 0:

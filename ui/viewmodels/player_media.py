@@ -81,6 +81,10 @@ class EpisodeMedia:
         """Monotonic time of a place on the time line."""
         return self.start_ns + round(at_s * NS_PER_S)
 
+    def strip_share(self, at_s: float) -> float:
+        """Place on the strip of small pictures, 0..1: it begins at the record key."""
+        return min(max((at_s - self.key_s) / max(self.duration_s - self.key_s, 1e-3), 0.0), 1.0)
+
     def to_s(self, at_ns: int) -> float:
         """Place on the time line of a monotonic time [s]."""
         return (at_ns - self.start_ns) / NS_PER_S
