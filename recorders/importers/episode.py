@@ -96,8 +96,8 @@ def copy_to_open(source: Path, root: Path, open_folder: Path, calls: SystemCalls
 
 def _files_of(source: Path) -> list[tuple[Path, str]]:
     """Files of the episode with their names in a store, the one that completes it last."""
-    if source.is_dir():
-        raise EpisodeError(f"{source} is a folder", next_step="Name the episode files in it")
+    if os.path.isdir(source):  # which takes any name
+        raise EpisodeError(f"There are no episodes in the folder {source}")
     if is_segment(source):
         whole = f"{source.name.split('.')[0]}.mcap"
         raise EpisodeError(f"{source.name} is only a part of an episode", next_step=f"Import {whole} instead")

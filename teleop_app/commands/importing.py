@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,11 +59,15 @@ def import_files(
 
 def _expanded(files: list[Path]) -> list[Path]:
     """Episodes among files and folders; parts of an episode that is named too are left out."""
-    found = [path for given in files for path in (episode_paths(given) if given.is_dir() else [given])]
+    found = [path for given in files for path in (_in_folder(given) or [given])]
     whole = {path.with_name(f"{uuid_of(path)}.mcap") for path in found if is_segment(path)} & set(found)
     return [
         path for path in found if not (is_segment(path) and path.with_name(f"{uuid_of(path)}.mcap") in whole)
     ]
+
+
+def _in_folder(path: Path) -> list[Path]:
+    return episode_paths(path) if os.path.isdir(path) else []  # which takes any name
 
 
 def _import(path: Path, data: DataDir, catalog: Catalog, *, quiet: bool) -> ImportLine:

@@ -35,6 +35,7 @@ _TELL_PERIOD_NS: Final = NS_PER_S // 5
 ENCODER_PATIENCE_S: Final = 5.0
 TOO_SLOW: Final = "the machine was too slow for the cameras"
 NOTHING_NEW: Final = "the camera had nothing new"
+NOT_DELIVERED: Final = "the camera did not deliver"
 ENCODER_FAILED: Final = "the encoder failed"
 LATE_S = 0.25
 """How late an instant may still be taken; the simulation keeps half a second of states."""
@@ -71,6 +72,7 @@ class CamerasProcess:
         self._in_flight = 0
         self._setup_due_ns = 0
         self._fault = ""
+        self._failing: dict[str, str] = {}
         self._tell_due_ns = 0
         self._waited_s = 0.0
         self._busy_since = (0.0, 1)
@@ -204,18 +206,24 @@ class CamerasProcess:
             camera.lose(skipped, TOO_SLOW)
             if skipped > MAX_GAP:
                 camera.lane.force_keyframe = True
-            if not (fresh[id(camera.source)] and self._take_frame(camera, seq)):
-                camera.lose(1, NOTHING_NEW)
+            missing = self._take_frame(camera, seq) if fresh[id(camera.source)] else NOTHING_NEW
+            if missing:
+                camera.lose(1, missing)
                 camera.lane.force_keyframe = True  # it may stand still for long
 
-    def _take_frame(self, camera: StationCamera, seq: int) -> bool:
-        """Whether there was a frame to take."""
+    def _take_frame(self, camera: StationCamera, seq: int) -> str:
+        """Why there was no frame to take, empty when there was one."""
         if self._publisher is None:
-            return False
+            return NOTHING_NEW
         started = time.perf_counter()
-        times = camera.stamps.grab(camera.image)
+        try:
+            times = camera.stamps.grab(camera.image)
+        except DeviceError as error:  # the other cameras go on
+            self._failing[camera.name] = error.sentence
+            return NOT_DELIVERED
+        self._failing.pop(camera.name, None)
         if times is None:
-            return False
+            return NOTHING_NEW
         drawn = time.perf_counter()
         camera.ring.write(camera.image.data, times.capture_ns, seq)
         self._average("render_ms", (drawn - started) * 1e3)
@@ -240,7 +248,7 @@ class CamerasProcess:
             camera.depth.source.grab_depth(camera.name, camera.depth.image)
             camera.depth.lane.submit(camera.depth.image, seq, times)
             self._in_flight += 1
-        return True
+        return ""
 
     def _collect(self, deadline_ns: int) -> None:
         clock = self._context.clock
@@ -312,8 +320,8 @@ class CamerasProcess:
     # Status.
 
     def _sentence(self, now_ns: int) -> str:
-        if self._fault:
-            return self._fault
+        if self._fault or self._failing:
+            return self._fault or " ".join(self._failing.values())
         blind = [name for name, each in self._cameras.items() if now_ns - each.fresh_ns > _SILENT_NS]
         if blind:
             return f"{', '.join(blind)}: nothing new to see. Is the simulation running?"

@@ -238,22 +238,6 @@ def test_a_crash_between_closing_and_moving_publishes_the_file_as_it_is(tmp_path
     assert result.footer == finished.footer
 
 
-def test_a_recovery_that_was_interrupted_is_repeated(tmp_path: Path) -> None:
-    base = store(tmp_path)
-    finished = written(base, SystemCalls())
-    content = finished.path.read_bytes()[:-2000]
-    finished.path.unlink()
-    left = base / "open" / finished.path.name
-    left.write_bytes(content)
-    (base / "open" / f"{left.stem}.recovering").write_bytes(b"half a file")
-    (first,) = recover(base)
-    left.write_bytes(content)  # as if the original had not been removed yet
-    (second,) = recover(base)
-    assert second.header == first.header
-    assert second.blake3 == first.blake3
-    assert [path.name for path in (base / "open").iterdir()] == []
-
-
 def test_an_unreadable_file_moves_aside_untouched(tmp_path: Path) -> None:
     base = store(tmp_path)
     left = base / "open" / "11111111-1111-1111-1111-111111111111.mcap"

@@ -98,6 +98,11 @@ class Shades:
         self.clock.advance(self.delays_s.get(self.instants, 0.0))
         return self.capture_ns
 
+    def fail(self, camera: str, out: Image) -> int:
+        if camera == "overhead":
+            raise DeviceError("The camera 'overhead' was unplugged")
+        return Shades.grab(self, camera, out)
+
     def close(self) -> None:
         self.closed += 1
 
@@ -390,6 +395,25 @@ def test_an_encoder_that_hangs_is_a_fault_in_a_sentence(make: MakeBench) -> None
         camera.lane._executor = type("Hung", (Inline,), {"submit": lambda *_: never})()
     with pytest.raises(DeviceError, match="has not answered for 5 s"):
         bench.turns(10.0)
+
+
+def test_a_camera_that_fails_costs_no_other_and_comes_back_with_a_keyframe(make: MakeBench) -> None:
+    bench = make()
+    bench.open()
+    bench.turns(0.3)
+    grab, bench.source.grab = bench.source.grab, bench.source.fail
+    bench.turns(0.3)
+    status = bench.of(ProcessStatus)[-1]
+    assert status.metrics["lost_overhead"] >= 3 and status.metrics["lost_wrist"] == 0
+    assert status.text == "The camera 'overhead' was unplugged."
+    reasons = {e.fields["reason"] for e in bench.of(Event) if e.kind == "stream.lost"}
+    bench.source.grab = grab
+    bench.turns(1.2)
+    assert bench.of(ProcessStatus)[-1].text == ""
+    reasons |= {e.fields["reason"] for e in bench.of(Event) if e.kind == "stream.lost"}
+    assert reasons == {"the camera did not deliver"}
+    mine = [packet for packet in bench.of(VideoPacket) if packet.camera == "overhead"]
+    assert next(b for a, b in itertools.pairwise(mine) if b.seq != a.seq + 1).keyframe
 
 
 def test_closing_closes_the_sources(make: MakeBench) -> None:

@@ -20,15 +20,15 @@ def why_not() -> str:
     return "" if shutil.which("gcc") else "gcc, which builds the failing calls, is not installed"
 
 
-def built(folder: Path) -> Path:
-    """Compile the library into `folder`.
+def built(folder: Path, source: Path = SOURCE) -> Path:
+    """Compile a library for LD_PRELOAD into `folder`.
 
     Raises:
         OSError: The compiler refuses.
     """
-    library = folder / "io_shim.so"
+    library = folder / f"{source.stem}.so"
     command = ["gcc", "-shared", "-fPIC", "-O1", "-D_LARGEFILE64_SOURCE"]
-    command += ["-o", str(library), str(SOURCE), "-ldl"]
+    command += ["-o", str(library), str(source), "-ldl"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise OSError(f"the failing calls could not be built: {done.stderr.strip()}")

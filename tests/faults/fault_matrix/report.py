@@ -65,6 +65,7 @@ class CampaignReport:
             for row in self.rows
         ]
         lines += _problems([row for row in self.rows if row.problems or row.skipped])
+        lines += [f"\n{row.name}, target missed: {said}" for row in self.rows for said in row.missed]
         return "\n".join(lines) + "\n"
 
 

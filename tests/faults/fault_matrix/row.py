@@ -24,6 +24,7 @@ class RowReport:
         wanted: What must hold.
         tries: How many faults were made.
         problems: Sentences; any of them fails the row.
+        missed: Sentences on targets of time or memory that were missed; they fail nothing.
         figures: What was measured, by name with its unit.
         skipped: Why the row cannot run here, else empty.
         interrupted: Somebody stopped it.
@@ -35,6 +36,7 @@ class RowReport:
     wanted: str
     tries: int = 0
     problems: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     skipped: str = ""
     interrupted: bool = False

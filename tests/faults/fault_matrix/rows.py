@@ -1,7 +1,31 @@
-"""All rows of the matrix."""
+"""All rows of the matrix; those that fork come before those that talk to a station."""
 
 from __future__ import annotations
 
-from fault_matrix import fills, flips, fuzz, io_faults, kills, lost_catalog, power
+from fault_matrix import (
+    clock_jumps,
+    fills,
+    flips,
+    fuzz,
+    io_faults,
+    kills,
+    lost_catalog,
+    power,
+    soak,
+    station_kills,
+    station_stalls,
+)
 
-ROWS = (kills.ROW, power.ROW, io_faults.ROW, fills.ROW, flips.ROW, lost_catalog.ROW, fuzz.ROW)
+ROWS = (
+    kills.ROW,
+    power.ROW,
+    io_faults.ROW,
+    fills.ROW,
+    flips.ROW,
+    lost_catalog.ROW,
+    fuzz.ROW,
+    station_kills.ROW,
+    station_stalls.ROW,
+    clock_jumps.ROW,
+    soak.ROW,
+)
