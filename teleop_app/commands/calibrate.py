@@ -77,7 +77,7 @@ def latency(
         if not as_json:
             typer.echo(f"Wrote {file}. It is in force when the station starts the next time.")
     if refused:
-        raise refused[0]
+        raise typer.Exit(refused[0].exit_code)
 
 
 def _of_cameras(names: list[str], seconds: float, display_hz: float) -> dict[str, Measure]:
@@ -112,6 +112,8 @@ def _measure(
                 bar.update(task, text="refused")
                 if as_json:
                     print_json({"stream": name, "error": error.sentence})
+                else:
+                    typer.echo(f"Error: {error.sentence}", err=True)
                 continue
             if result is not None:
                 results.append(result)
