@@ -11,35 +11,28 @@ from numpy.typing import NDArray
 
 from recorders import tracks, wire
 from recorders.composite import open_container
+from recorders.container import ChunkPlace
+from recorders.episode_tracks import EpisodeTracks
 from recorders.packet_index import PacketIndex, packet_indexes
 from recorders.records import footer_from, header_from
+from recorders.resample import nearest_index
 from recorders.schema import (
-    JOINT_KINDS,
+    ATTACHMENT_PREVIEW,
     METADATA_FOOTER,
     METADATA_HEADER,
-    TOPIC_EVENT,
-    TOPIC_INPUT,
     TOPIC_INSTRUCTION,
-    TOPIC_TICK,
-    TOPIC_WORLD,
+    CameraHeader,
     EpisodeFooter,
     EpisodeHeader,
-    EventRecord,
-    ForceTrack,
-    JointTrack,
-    PoseTrack,
-    TickTrack,
+    FrameStamps,
     VideoTrack,
-    WorldTrack,
-    topic_force,
-    topic_joints,
-    topic_operator,
+    topic_depth,
+    topic_stamps,
 )
-from recorders.series import Series, series_of
-from recorders.tracks import Decoder, TickColumns, concatenated
+from recorders.sensor_tracks import DepthImage, DepthTrack, depth_image, frame_stamps
+from recorders.tracks import concatenated, unwrapped
 from recorders.video import MAX_SIDE_PX
 from recorders.video_access import CACHED_FRAMES, FrameAccess
-from teleop_app.core.clock import ClockAnchor
 from teleop_app.core.errors import EpisodeError
 
 Image = NDArray[np.uint8]
@@ -47,7 +40,7 @@ MAX_CAMERAS = 64
 MAX_JOINTS = 1024
 
 
-class EpisodeReader:
+class EpisodeReader(EpisodeTracks):
     """One episode; a context manager. Tracks are read when asked for, pixels one by one.
 
     All times are CLOCK_MONOTONIC [ns] of the recording host. Use it from one thread.
@@ -72,12 +65,10 @@ class EpisodeReader:
         except EpisodeError:
             self.container.close()
             raise
-        self._anchor = ClockAnchor(self.header.anchor_monotonic_ns, self.header.anchor_utc_ns)
-        self._decoders: dict[int, Decoder] = {}
-        self._joints: dict[str, JointTrack] = {}
-        self._ticks: tuple[TickTrack, NDArray[np.float64]] | None = None
+        super().__init__(self.container, self.header)
         self._packets: dict[str, PacketIndex | EpisodeError] = {}
         self._frames: dict[str, FrameAccess] = {}
+        self._depth: dict[str, tuple[DepthTrack, list[tuple[ChunkPlace, int]]]] = {}
 
     def _records(self) -> tuple[EpisodeHeader, EpisodeFooter | None]:
         metadata = self.container.contents.metadata
@@ -99,158 +90,6 @@ class EpisodeReader:
         """The file has no end."""
         return self.container.contents.truncated
 
-    def joints(self, kind: str) -> JointTrack:
-        """A joint-vector stream, empty when it was not recorded.
-
-        Args:
-            kind: One of `JOINT_KINDS`.
-
-        Raises:
-            EpisodeError: The kind is unknown, or the file is damaged.
-        """
-        if kind not in JOINT_KINDS:
-            raise EpisodeError(
-                f"There is no joint stream {kind!r}", next_step=f"Known are {', '.join(JOINT_KINDS)}"
-            )
-        if kind not in self._joints:
-            topic, names = topic_joints(kind), self.header.joint_names
-            times, values = [], [np.zeros((0, len(names), 3))]
-            for block in self.container.blocks(topic):
-                times.append(block.log_utc_ns)
-                values.append(tracks.joint_values(block, names, self._decoder(topic)))
-            joined = np.concatenate(values)
-            self._joints[kind] = JointTrack(
-                names=names,
-                capture_ns=self.to_monotonic(concatenated(times)),
-                position=np.ascontiguousarray(joined[:, :, 0]),
-                velocity=np.ascontiguousarray(joined[:, :, 1]),
-                effort=np.ascontiguousarray(joined[:, :, 2]),
-            )
-        return self._joints[kind]
-
-    def series(self, name: str) -> Series:
-        """Any numeric stream in one shape; without samples when none was recorded.
-
-        Args:
-            name: A joint stream of `JOINT_KINDS`; `velocity` or `effort` (measured); `operator/<arm>`;
-                `force/<sensor>`; `world`; or the name of a numeric stream.
-
-        Raises:
-            EpisodeError: There is no such stream, or the file is damaged.
-        """
-        return series_of(self, name)
-
-    def operator(self, arm: str) -> PoseTrack:
-        """What the hand asked of an arm, only where it asked; times are those of the control ticks.
-
-        Raises:
-            EpisodeError: There is no such arm, or the file is damaged.
-        """
-        if arm not in self.header.arms:
-            raise EpisodeError(
-                f"There is no arm {arm!r}", next_step=f"Known are {', '.join(self.header.arms)}"
-            )
-        topic = topic_operator(arm)
-        times, poses = [], [np.zeros((0, 7))]
-        for block in self.container.blocks(topic):
-            times.append(block.log_utc_ns)
-            poses.append(tracks.pose_values(block, self._decoder(topic)))
-        capture_ns = self.to_monotonic(concatenated(times))
-        ticks, grippers = self._tick_columns()
-        gripper = np.full(len(capture_ns), np.nan)
-        if len(ticks.capture_ns):
-            at = np.minimum(np.searchsorted(ticks.capture_ns, capture_ns), len(ticks.capture_ns) - 1)
-            same = ticks.capture_ns[at] == capture_ns
-            gripper[same] = grippers[at[same], self.header.arms.index(arm)]
-        return PoseTrack(capture_ns=capture_ns, pose=np.concatenate(poses), gripper=gripper)
-
-    def ticks(self) -> TickTrack:
-        """Control ticks.
-
-        Raises:
-            EpisodeError: The file is damaged.
-        """
-        return self._tick_columns()[0]
-
-    def _tick_columns(self) -> tuple[TickTrack, NDArray[np.float64]]:
-        if self._ticks is None:
-            columns, times = TickColumns(), []
-            for block in self.container.blocks(TOPIC_TICK):
-                times.append(block.log_utc_ns)
-                for payload in block.payloads():
-                    columns.add(payload)
-            track = TickTrack(
-                capture_ns=self.to_monotonic(concatenated(times)),
-                lateness_ns=np.array(columns.lateness_ns, np.int64),
-                input_age_ns=np.array(columns.input_age_ns, np.int64),
-                flags=np.array(columns.flags, np.int64),
-                state=tuple(columns.state),
-                actor=tuple(columns.actor),
-            )
-            grippers = np.full((len(columns.gripper), len(self.header.arms)), np.nan)
-            for row, values in zip(grippers, columns.gripper, strict=True):
-                row[: len(values)] = values[: len(row)]
-            self._ticks = track, grippers
-        return self._ticks
-
-    def force(self, name: str) -> ForceTrack:
-        """A force sensor's samples, empty when none was recorded.
-
-        Raises:
-            EpisodeError: The file is damaged.
-        """
-        times, forces = [], [np.zeros((0, 3))]
-        for block in self.container.blocks(topic_force(name)):
-            for payload in block.payloads():
-                values = dict(wire.fields(payload))
-                stamps, force = tracks.integers(values.get(3)), tracks.doubles(values.get(4))
-                if len(force) != 3 * len(stamps):
-                    raise self.container.damaged("a force message has another shape than its times")
-                times.append(stamps)
-                forces.append(force.reshape(-1, 3))
-        return ForceTrack(name, self.to_monotonic(concatenated(times)), np.concatenate(forces))
-
-    def world(self) -> WorldTrack | None:
-        """The simulated world, None when none was recorded.
-
-        Raises:
-            EpisodeError: The file is damaged.
-        """
-        times, clock, states = [], [], []
-        for block in self.container.blocks(TOPIC_WORLD):
-            times.append(block.log_utc_ns)
-            for payload in block.payloads():
-                values = dict(wire.fields(payload))
-                clock.append(tracks.doubles(values.get(2)))
-                states.append(tracks.doubles(values.get(3)))
-        if not states:
-            return None
-        if {len(state) for state in states} != {len(states[0])} or {len(c) for c in clock} - {0, 1}:
-            raise self.container.damaged("its world states have different lengths")
-        return WorldTrack(
-            capture_ns=self.to_monotonic(concatenated(times)),
-            sim_time_s=np.array([c[0] if len(c) else 0.0 for c in clock]),
-            qpos=np.stack(states),
-        )
-
-    def events(self) -> list[EventRecord]:
-        """Events in order of time.
-
-        Raises:
-            EpisodeError: The file is damaged.
-        """
-        found = [
-            tracks.event_record(payload, self._anchor.to_monotonic_ns(utc_ns))
-            for block in self.container.blocks(TOPIC_EVENT)
-            for payload, utc_ns in zip(block.payloads(), block.log_utc_ns.tolist(), strict=True)
-        ]
-        return sorted(found, key=lambda event: event.capture_ns)
-
-    def input_times(self) -> NDArray[np.int64]:
-        """Capture times of the operator samples of all sources, increasing, shape (k,)."""
-        blocks = self.container.blocks(TOPIC_INPUT)
-        return np.sort(self.to_monotonic(concatenated(block.log_utc_ns for block in blocks)))
-
     @property
     def instruction(self) -> str:
         """What the operator was asked to do, as it stands on the language topic."""
@@ -268,6 +107,17 @@ class EpisodeReader:
         """
         return {name: self.container.attachment(name) for name in self.container.contents.attachments}
 
+    @property
+    def preview(self) -> bytes | None:
+        """The strip of small pictures made while recording, a JPEG; None when there is none.
+
+        Raises:
+            EpisodeError: It is damaged.
+        """
+        if ATTACHMENT_PREVIEW not in self.container.contents.attachments:
+            return None
+        return self.container.attachment(ATTACHMENT_PREVIEW)
+
     def video(self, camera: str) -> VideoTrack:
         """Index of a camera's packets.
 
@@ -275,6 +125,54 @@ class EpisodeReader:
             EpisodeError: There is no such camera, or the file is damaged.
         """
         return self._index(camera).track
+
+    def frame_stamps(self, camera: str) -> FrameStamps:
+        """Further times of a camera's frames, in the order of `video`; 0 where unknown.
+
+        Raises:
+            EpisodeError: As `video`.
+        """
+        capture_ns, topic = self.video(camera).capture_ns, topic_stamps(camera)
+        blocks = self.container.blocks(topic)
+        return frame_stamps(capture_ns, blocks, lambda: self.decoder(topic), self.to_monotonic)
+
+    def frame_number(self, camera: str, *, seq: int | None = None, at_ns: int | None = None) -> int | None:
+        """Number of a frame by its grid number, or of the frame nearest to a time; None when it is lost.
+
+        Raises:
+            EpisodeError: As `video`.
+        """
+        index = self._index(camera)
+        if seq is not None:
+            return index.by_seq(seq)
+        if at_ns is None or not len(index):
+            return None
+        return int(nearest_index(index.track.capture_ns, np.array([at_ns], np.int64))[0])
+
+    def depth_track(self, camera: str) -> DepthTrack:
+        """Index of a camera's depth images, without any when none were recorded.
+
+        Raises:
+            EpisodeError: There is no such camera, or the file is damaged.
+        """
+        return self._depth_index(camera)[0]
+
+    def depth(self, camera: str, index: int) -> DepthImage:
+        """Depth image `index` of a camera in counts of `DepthTrack.unit_m`, uint16 (height, width).
+
+        Raises:
+            EpisodeError: There is none, or it is damaged.
+        """
+        track, places = self._depth_index(camera)
+        if not 0 <= index < len(places):
+            raise EpisodeError(
+                f"There is no depth image {index} of camera {camera}", why=f"it has {len(track.seq)}"
+            )
+        place, row = places[index]
+        channel = self.container.channel(topic_depth(camera))
+        block = self.container.block(place, channel.id if channel else -1)
+        start = int(block.starts[row])
+        return depth_image(block.data[start : start + int(block.lengths[row])].tobytes())
 
     def packets(
         self, camera: str, start: int = 0, stop: int | None = None
@@ -327,29 +225,40 @@ class EpisodeReader:
         for number in range(*slice(start, stop, step).indices(len(self._index(camera)))):
             yield access.frame(number)
 
-    def _index(self, camera: str) -> PacketIndex:
-        if camera not in {c.name for c in self.header.cameras}:
+    def _depth_index(self, camera: str) -> tuple[DepthTrack, list[tuple[ChunkPlace, int]]]:
+        header = self._camera(camera)
+        if camera not in self._depth:
+            channel = self.container.channel(topic_depth(camera))
+            places: list[tuple[ChunkPlace, int]] = []
+            times, ready, seq = [], [], []
+            for place in self.container.contents.chunks if channel else ():
+                if channel is None or channel.id not in place.channels:
+                    continue
+                block = self.container.block(place, channel.id)
+                times.append(block.log_utc_ns)
+                ready.append(block.publish_utc_ns)
+                seq.append(block.seq)
+                places += [(place, row) for row in range(len(block.starts))]
+            capture_ns, receive_ns = (self.to_monotonic(concatenated(parts)) for parts in (times, ready))
+            track = DepthTrack(header.depth_unit_m, capture_ns, receive_ns, unwrapped(concatenated(seq)))
+            self._depth[camera] = track, places
+        return self._depth[camera]
+
+    def _camera(self, camera: str) -> CameraHeader:
+        found = next((c for c in self.header.cameras if c.name == camera), None)
+        if found is None:
             names = ", ".join(c.name for c in self.header.cameras) or "none"
             raise EpisodeError(f"There is no camera {camera!r}", next_step=f"Known are {names}")
+        return found
+
+    def _index(self, camera: str) -> PacketIndex:
+        self._camera(camera)
         if not self._packets:
             self._packets = packet_indexes(self.container, self.header.cameras, self.to_monotonic)
         found = self._packets[camera]
         if isinstance(found, EpisodeError):
             raise found
         return found
-
-    def _decoder(self, topic: str) -> Decoder:
-        channel = self.container.channel(topic)
-        schema = self.container.contents.schemas.get(channel.schema_id) if channel else None
-        if schema is None:
-            raise self.container.damaged(f"the topic {topic} has no schema")
-        if schema.id not in self._decoders:
-            self._decoders[schema.id] = Decoder(schema)
-        return self._decoders[schema.id]
-
-    def to_monotonic(self, utc_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The recording host's CLOCK_MONOTONIC [ns] of UTC times in the file [ns]."""
-        return utc_ns - self._anchor.utc_ns + self._anchor.monotonic_ns
 
     def close(self) -> None:
         """Close the file. Idempotent."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from recorders import messages, wire
 from recorders.container import Block
 from recorders.schema import EventRecord
+from recorders.wire_columns import columns_of
 from teleop_app.core.errors import EpisodeError
 
 Array = NDArray[np.float64]
@@ -58,6 +59,35 @@ def unwrapped(seq: IntArray) -> IntArray:
         return seq
     steps = np.diff(seq)
     return seq + np.concatenate([[0], np.cumsum(np.where(steps < -(1 << 31), 1 << 32, 0))])
+
+
+_JOINED_BYTES = 8 << 20
+
+
+def joined(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The same messages in fewer blocks that hold nothing else: what is done once a block costs less then."""
+    held: list[Block] = []
+    size = 0
+    for block in blocks:
+        held.append(block)
+        size += int(block.lengths.sum())
+        if size > _JOINED_BYTES:
+            yield _one_block(held)
+            held, size = [], 0
+    if held:
+        yield _one_block(held)
+
+
+def _one_block(blocks: list[Block]) -> Block:
+    lengths = concatenated(block.lengths for block in blocks)
+    return Block(
+        data=np.frombuffer(b"".join(payload for block in blocks for payload in block.payloads()), np.uint8),
+        starts=np.cumsum(lengths) - lengths,
+        lengths=lengths,
+        seq=concatenated(block.seq for block in blocks),
+        log_utc_ns=concatenated(block.log_utc_ns for block in blocks),
+        publish_utc_ns=concatenated(block.publish_utc_ns for block in blocks),
+    )
 
 
 def joint_values(block: Block, names: tuple[str, ...], decoder: Decoder) -> Array:
@@ -130,22 +160,85 @@ def signed(raw: int | bytes | None) -> int:
 class TickColumns:
     """Columns of teleop.Tick as they are read."""
 
-    lateness_ns: list[int] = field(default_factory=list)
-    input_age_ns: list[int] = field(default_factory=list)
-    flags: list[int] = field(default_factory=list)
+    lateness_ns: list[IntArray] = field(default_factory=list)
+    input_age_ns: list[IntArray] = field(default_factory=list)
+    flags: list[IntArray] = field(default_factory=list)
     state: list[str] = field(default_factory=list)
     actor: list[str] = field(default_factory=list)
     gripper: list[Array] = field(default_factory=list)
 
-    def add(self, payload: bytes) -> None:
-        """Append one message."""
-        values = dict(wire.fields(payload))
-        self.lateness_ns.append(signed(values.get(7)))
-        self.input_age_ns.append(signed(values.get(8)))
-        self.flags.append(signed(values.get(9)))
-        self.state.append(text(values.get(3)))
-        self.actor.append(text(values.get(4)))
-        self.gripper.append(doubles(values.get(11)))
+    def add(self, block: Block, arms: int) -> None:
+        """Append messages; grippers of `arms` arms, NaN where absent."""
+        found = columns_of(block)
+        grippers = None if found is None else found.doubles(11)
+        if found is None or grippers is None:
+            self._add_slowly(block, arms)
+            return
+        self.lateness_ns.append(found[7].value)
+        self.input_age_ns.append(found[8].value)
+        self.flags.append(found[9].value)
+        self.state += found.texts(3)
+        self.actor += found.texts(4)
+        self.gripper.append(_ragged(*grippers, arms))
+
+    def _add_slowly(self, block: Block, arms: int) -> None:
+        messages_fields = [dict(wire.fields(payload)) for payload in block.payloads()]
+        for column, number in ((self.lateness_ns, 7), (self.input_age_ns, 8), (self.flags, 9)):
+            column.append(np.array([signed(values.get(number)) for values in messages_fields], np.int64))
+        self.state += [text(values.get(3)) for values in messages_fields]
+        self.actor += [text(values.get(4)) for values in messages_fields]
+        rows = [doubles(values.get(11)) for values in messages_fields]
+        counts = np.array([len(row) for row in rows], np.int64)
+        self.gripper.append(_ragged(np.concatenate([np.zeros(0), *rows]), counts, arms))
+
+
+def _ragged(values: Array, counts: IntArray, width: int) -> Array:
+    """Rows of `counts` values each as (rows, width), NaN where short, cut where long."""
+    out = np.full((len(counts), width), np.nan)
+    row = np.repeat(np.arange(len(counts)), counts)
+    column = np.arange(len(values)) - np.repeat(np.cumsum(counts) - counts, counts)
+    fits = column < width
+    out[row[fits], column[fits]] = values[fits]
+    return out
+
+
+def force_values(block: Block) -> tuple[IntArray, Array]:
+    """UTC times (k,) and forces (k, 3) of a block of teleop.Force.
+
+    Raises:
+        EpisodeError: A message has another number of forces than times.
+    """
+    found = columns_of(block)
+    stamps = None if found is None else found.words(3)
+    forces = None if found is None else found.doubles(4)
+    if stamps is None or forces is None:
+        rows = [dict(wire.fields(payload)) for payload in block.payloads()]
+        times, values = [integers(row.get(3)) for row in rows], [doubles(row.get(4)) for row in rows]
+        stamps = concatenated(times), np.array([len(row) for row in times], np.int64)
+        forces = np.concatenate([np.zeros(0), *values]), np.array([len(row) for row in values], np.int64)
+    if (forces[1] != 3 * stamps[1]).any():
+        raise EpisodeError("A force message has another number of forces than times")
+    return stamps[0], forces[0].reshape(-1, 3)
+
+
+def world_values(block: Block) -> tuple[Array, Array]:
+    """Physics time (k,) and generalised positions (k, nq) of a block of teleop.World.
+
+    Raises:
+        EpisodeError: The states have different lengths.
+    """
+    found = columns_of(block)
+    clock = None if found is None else found.doubles(2)
+    states = None if found is None else found.doubles(3)
+    if clock is None or states is None:
+        rows = [dict(wire.fields(payload)) for payload in block.payloads()]
+        times, values = [doubles(row.get(2)) for row in rows], [doubles(row.get(3)) for row in rows]
+        clock = np.concatenate([np.zeros(0), *times]), np.array([len(row) for row in times], np.int64)
+        states = np.concatenate([np.zeros(0), *values]), np.array([len(row) for row in values], np.int64)
+    if len(set(states[1].tolist())) > 1 or (clock[1] > 1).any():
+        raise EpisodeError("The world states have different lengths")
+    sim_time_s = np.nan_to_num(_ragged(*clock, 1)[:, 0])
+    return sim_time_s, states[0].reshape(len(block.starts), -1)
 
 
 def video_payload(message: bytes) -> bytes:
