@@ -22,6 +22,7 @@ from teleop_app.station.episode_recording import Preroll, Recording, Sample
 from teleop_app.station.process import ProcessContext
 from teleop_app.station.recorder_catalog import OpenSession, RecorderCatalog
 from teleop_app.station.recorder_feed import SampleFeed
+from teleop_app.station.recorder_losses import LossWatch
 from teleop_app.station.scene_preparation import Scene, ScenePreparation
 
 logger = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ class EpisodeWork:
         self.microphones: dict[str, AudioHeader] = {}
         self.session: OpenSession | None = None
         self.recording: Recording | None = None
+        self._losses: LossWatch | None = None
         self.episode = ""
         self.upcoming = ""
         self.key_ns = 0
@@ -146,6 +148,11 @@ class EpisodeWork:
         except StorageError as error:
             self._storage_failed(error)
 
+    @property
+    def backlog(self) -> float:
+        """How full the queue to the open episode is, 0..1."""
+        return self._feed.fill if self.recording is not None else 0.0
+
     def preroll_s(self, now_ns: int) -> float:
         """What a recording that starts now would keep from before."""
         if self.session is None or self._preparation.busy:
@@ -162,6 +169,8 @@ class EpisodeWork:
             for sentence in recording.poll(now_ns):
                 event = self.event("recorder.gap", sentence)
                 recording.take(event, now_ns)
+            if self._losses is not None and (sentence := self._losses.observe(now_ns)):
+                recording.take(self.event("recorder.stalled", sentence), now_ns)
             if now_ns >= self._disk_due_ns:
                 self._disk_due_ns = now_ns + _DISK_CHECK_NS
                 if shutil.disk_usage(self._data.root).free < _STOP_FREE_BYTES:
@@ -295,6 +304,7 @@ class EpisodeWork:
             raise
         self.recording = Recording(writer, key_ns, preroll)
         self._feed.recording = True
+        self._losses = LossWatch(writer.ledger, self._feed, self._clock.now_ns())
         self._want_keyframe()
         event = self._context.event("recorder.started", "Recording.", episode=header.uuid)
         event = replace(event, capture_ns=key_ns)
@@ -388,6 +398,8 @@ class EpisodeWork:
         for value, arrived_ns in self._feed.take(self._feed.waiting):
             if isinstance(value, Sample):
                 recording.take(value, arrived_ns)
+        if self._losses is not None:
+            self._losses.observe(self._clock.now_ns())
 
     def _judge(self, step: Step, reason: str) -> None:
         session, uuid_ = self.session, self.episode

@@ -209,12 +209,16 @@ class RecorderProcess:
                 self._work.task = value
             elif isinstance(value, StationStatus):
                 for process in value.processes:
-                    if process.process != self._context.name:
-                        self._feed.connect(process.process)
+                    self._listen_to(process.process)
             elif isinstance(value, StreamSetup):
                 self._work.streams[value.name] = value
             elif isinstance(value, Event):
                 self._hear_event(value)
+
+    def _listen_to(self, process: str) -> None:
+        """A process that the station has besides those known from the start may bring streams of its own."""
+        if process not in (*_SOURCES, self._context.name) and self._feed.connect(process):
+            self._station.connect(self._context.endpoints.publish(process))
 
     def _hear_event(self, event: Event) -> None:
         self._preparation.see(event)

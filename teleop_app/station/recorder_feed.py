@@ -29,7 +29,7 @@ INTRODUCTIONS: Final = ("force", "audio/")
 """What is recorded too, and heard all the time: only a first message tells what there is."""
 QUEUE: Final = 6000
 """Messages a process's queue to the recorder takes while the recorder stands still: 25 s of cameras."""
-MAX_MESSAGES: Final = 60_000
+MAX_MESSAGES: Final = 30_000
 MAX_BYTES: Final = 256 << 20
 _VIDEO = b"video/"
 
@@ -81,11 +81,13 @@ class SampleFeed:
         for process in processes:
             self.connect(process)
 
-    def connect(self, process: str) -> None:
-        """Listen to one more process; again is harmless."""
-        if process not in self._processes:
-            self._processes.add(process)
-            self._subscriber.connect(self._endpoints.publish(process))
+    def connect(self, process: str) -> bool:
+        """Listen to one more process; whether it is a new one."""
+        if process in self._processes:
+            return False
+        self._processes.add(process)
+        self._subscriber.connect(self._endpoints.publish(process))
+        return True
 
     def want(self, wanted: bool) -> None:
         """Whether samples are to be kept at all; what is kept is forgotten when not."""

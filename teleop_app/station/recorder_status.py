@@ -15,6 +15,7 @@ def recorder_status(flow: EpisodeFlow, work: EpisodeWork, now_ns: int) -> Record
     frames: dict[str, int] = {}
     lost: dict[str, int] = {}
     size = 0
+    by_reason: dict[str, dict[str, int]] = {}
     reasons: tuple[str, ...] = ()
     elapsed_s = flow.elapsed_s
     silence = ""
@@ -22,12 +23,14 @@ def recorder_status(flow: EpisodeFlow, work: EpisodeWork, now_ns: int) -> Record
         names = [camera.name for camera in recording.writer.header.cameras]
         frames = {name: recording.writer.frames(name) for name in names}
         lost = {name: recording.writer.lost_frames(name) for name in names}
+        by_reason = recording.writer.ledger.lost_by_reason()
         size = recording.writer.size_bytes
         silent = recording.silent(now_ns)
         silence = f"Nothing arrives from {', '.join(silent)}." if silent else ""
     elif finished is not None:
         frames = frames_of(finished.header, finished.footer)
         lost = lost_frames_of(finished.header, finished.footer)
+        by_reason = finished.footer.lost_by_reason
         size = finished.size_bytes
         if flow.state is RecorderState.REVIEW:
             elapsed_s = finished.footer.duration_ns / NS_PER_S
@@ -51,5 +54,11 @@ def recorder_status(flow: EpisodeFlow, work: EpisodeWork, now_ns: int) -> Record
         verdict_reasons=reasons,
         can_undo=work.verdicts > 0 and flow.state in (RecorderState.IDLE, RecorderState.FAULT),
         text=flow.text or silence or work.text,
+        backlog=work.backlog,
+        dropped={
+            f"{topic}: {reason}": count
+            for topic, counts in by_reason.items()
+            for reason, count in counts.items()
+        },
         preroll_s=work.preroll_s(now_ns),
     )

@@ -40,6 +40,7 @@ class Source:
         time.sleep(0.02)
         self.feed.collect(0)
         self.feed.forget(0)
+        self.feed.dropped.clear()
 
     def until(self, done: Callable[[], bool], now_ns: int = 0, *, hello: bool = False) -> None:
         deadline = time.monotonic() + 10.0

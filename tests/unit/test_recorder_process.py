@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recorders.durability import SystemCalls
 from recorders.reader import EpisodeReader
 from recorders.synthetic import synthetic_header, synthetic_image, synthetic_tick
 from recorders.video import H264Encoder, is_keyframe
@@ -28,8 +29,13 @@ from teleop_app.core.types import (
     CameraSetup,
     ControlTick,
     Event,
+    ProcessState,
+    ProcessStatus,
     RecorderState,
     RecorderStatus,
+    StationStatus,
+    StreamBatch,
+    StreamSetup,
     TaskStatus,
     VideoPacket,
     WorldState,
@@ -111,23 +117,27 @@ class FakeStation:
     def button(self, name: str) -> None:
         self._event("control", "input.button", button=name, source="keyboard")
 
+    def send(self) -> None:
+        """What all processes send at one camera instant: 7 ticks, a world, two frames."""
+        now_ns = time.monotonic_ns()
+        if "control" in self.live:
+            for _ in range(7):
+                tick = synthetic_tick(self.header, self.tick, now_ns - 35_000_000 - self.tick * 5_000_000)
+                self.publishers["control"].send("tick", _at(tick, time.monotonic_ns()))
+                self.tick += 1
+        world = WorldState(self.frame, now_ns, self.frame / FPS, np.arange(5.0))
+        self.publishers["simulation"].send("world", world)
+        task = TaskStatus("stack", self.seed, 1, "Stack", self.success, False, now_ns)
+        self.publishers["simulation"].send("task", task)
+        if "cameras" in self.live:
+            for number, name in enumerate(CAMERAS):
+                self._send_frame(number, name, now_ns)
+        self.frame += 1
+
     def pump(self, instants: int = 1) -> None:
-        """One camera instant: 7 ticks, a world, two frames; and one turn of the recorder."""
+        """Camera instants, with a turn of the recorder after each."""
         for _ in range(instants):
-            now_ns = time.monotonic_ns()
-            if "control" in self.live:
-                for _ in range(7):
-                    tick = synthetic_tick(self.header, self.tick, now_ns - 35_000_000 - self.tick * 5_000_000)
-                    self.publishers["control"].send("tick", _at(tick, time.monotonic_ns()))
-                    self.tick += 1
-            world = WorldState(self.frame, now_ns, self.frame / FPS, np.arange(5.0))
-            self.publishers["simulation"].send("world", world)
-            task = TaskStatus("stack", self.seed, 1, "Stack", self.success, False, now_ns)
-            self.publishers["simulation"].send("task", task)
-            if "cameras" in self.live:
-                for number, name in enumerate(CAMERAS):
-                    self._send_frame(number, name, now_ns)
-            self.frame += 1
+            self.send()
             for server in self.servers:
                 server.serve()
             self.recorder.turn()
@@ -461,3 +471,81 @@ def test_an_episode_begins_when_the_button_was_pressed(station: FakeStation) -> 
     station.call("stop")
     with EpisodeReader(station.data.episodes / f"{uuid}.mcap") as reader:
         assert reader.header.start_ns == pressed_ns
+
+
+def test_a_slow_disk_loses_nothing_and_is_told(station: FakeStation, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(station)
+    station.call("record")
+    station.settle(lambda: station.status is not None and min(station.status.frames.values(), default=0) > 5)
+    write = SystemCalls.write
+    slow = {"left": 1}
+
+    def crawl(self: SystemCalls, descriptor: int, payload: memoryview) -> int:
+        if slow["left"]:
+            slow["left"] -= 1
+            sending = threading.Thread(target=lambda: [station.send() for _ in range(40)])
+            sending.start()
+            sending.join()
+            time.sleep(1.1)
+        return write(self, descriptor, payload)
+
+    monkeypatch.setattr(SystemCalls, "write", crawl)
+    station.settle(lambda: "recorder.stalled" in station.kinds())
+    done = station.call("stop")
+    assert not any(done["lost"].values())
+    with EpisodeReader(Path(done["path"])) as reader:
+        assert any("stood still for" in event.text for event in reader.events())
+        assert reader.footer is not None
+        assert not reader.footer.lost
+
+
+def test_the_cameras_word_on_a_loss_is_in_the_status_and_in_the_episode(station: FakeStation) -> None:
+    opened(station)
+    station.call("record")
+    station.settle(lambda: station.status is not None and min(station.status.frames.values(), default=0) > 5)
+    station.frame += 3
+    topic, reason = "/camera/overhead/video", "the machine was too slow for the cameras"
+    event = Event(
+        "stream.lost", time.monotonic_ns(), "cameras", fields={"topic": topic, "reason": reason, "count": 3}
+    )
+    station.publishers["cameras"].send("event", event)
+    station.settle(
+        lambda: station.status is not None and station.status.dropped.get(f"{topic}: {reason}") == 3
+    )
+    path = Path(station.call("stop")["path"])
+    with EpisodeReader(path) as reader:
+        assert reader.footer is not None
+        assert reader.footer.lost_by_reason[topic][reason] == 3
+
+
+def test_a_process_that_the_station_names_is_heard_too(station: FakeStation) -> None:
+    headset = Publisher(station.endpoints.publish("headset"))
+    known = [ProcessStatus("headset", 1, ProcessState.RUNNING, 0)]
+    supervisor = Publisher(station.endpoints.publish("station"))
+    setup = StreamSetup("headset", "pose", ("x",), "m", "world", 90.0)
+    try:
+        opened(station)
+
+        def introduced() -> bool:
+            supervisor.send("station", StationStatus("cell", 0, tuple(known), 0))
+            headset.send("stream", setup)
+            return "headset" in station.recorder._work.streams
+
+        station.settle(introduced)
+        station.call("record")
+        seq = 0
+
+        def recorded() -> bool:
+            nonlocal seq
+            now_ns = time.monotonic_ns()
+            headset.send("batch/headset", StreamBatch("headset", seq, np.array([now_ns]), np.ones((1, 1))))
+            seq += 1
+            recording = station.recorder._work.recording
+            return recording is not None and recording.writer.ledger.counts["/stream/headset"] > 3
+
+        station.settle(recorded)
+        with EpisodeReader(Path(station.call("stop")["path"])) as reader:
+            assert [stream.name for stream in reader.header.streams] == ["headset"]
+    finally:
+        headset.close()
+        supervisor.close()
