@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorders.reader import EpisodeReader
-from recorders.schema import EpisodeFooter, EpisodeHeader, EventRecord
+from recorders.schema import EpisodeFooter, EpisodeHeader, EventRecord, topic_joints
 from recorders.series import series_names
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import EpisodeError
@@ -165,7 +165,7 @@ def nearest_index(times: IntArray, at: int) -> int:
 
 
 def media_of(reader: EpisodeReader) -> EpisodeMedia:
-    """Reads the frame times of an open episode; blocks for a pass through the file.
+    """Reads the frame times of an open episode; blocks for a pass through its index.
 
     Raises:
         EpisodeError: The file is damaged, or holds neither pictures nor control ticks.
@@ -173,10 +173,10 @@ def media_of(reader: EpisodeReader) -> EpisodeMedia:
     tracks = [reader.video(camera.name) for camera in reader.header.cameras]
     starts = [int(track.capture_ns[0]) for track in tracks if len(track.capture_ns)]
     ends = [int(track.capture_ns[-1]) for track in tracks if len(track.capture_ns)]
-    measured = reader.joints("measured").capture_ns
-    if len(measured):
-        starts.append(int(measured[0]))
-        ends.append(int(measured[-1]))
+    extent = _extent_ns(reader, topic_joints("measured"))
+    if extent is not None:
+        starts.append(extent[0])
+        ends.append(extent[1])
     if not starts:
         raise EpisodeError(
             f"Episode {reader.path.name} is empty",
@@ -207,6 +207,21 @@ def media_of(reader: EpisodeReader) -> EpisodeMedia:
         key_s=max((reader.header.start_ns - start_ns) / NS_PER_S, 0.0) if reader.header.start_ns else 0.0,
         strip=strip_of(reader),
     )
+
+
+def _extent_ns(reader: EpisodeReader, topic: str) -> tuple[int, int] | None:
+    """First and last time of a topic from its first and last chunk alone; None when it has no message."""
+    container = reader.container
+    channel = container.channel(topic)
+    places = [place for place in container.contents.chunks if channel and channel.id in place.channels]
+    if channel is None or not places:
+        return None
+    first = container.block(places[0], channel.id).log_utc_ns
+    last = container.block(places[-1], channel.id).log_utc_ns
+    if not len(first) or not len(last):
+        return None
+    start, end = reader.to_monotonic(np.array([first.min(), last.max()], np.int64)).tolist()
+    return int(start), int(end)
 
 
 def _lost_times(seq: IntArray, capture_ns: IntArray, start_ns: int, fps: int) -> Array:
