@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command import first_line
+from benchmarks.command import first_line, leaving_in_order
 from benchmarks.table import tables
 
 RESULTS = Path(__file__).parent / "results"
@@ -81,7 +81,8 @@ def main(argv: list[str] | None = None) -> int:
     for name in arguments.only or (*FULL, *(PEERS_FULL if arguments.peers else ())):
         words = _words(name, quick=arguments.quick, resume=arguments.resume)
         print(f"{name} {' '.join(words)} ...", file=sys.stderr, flush=True)
-        report, sentence = _run(name, words, arguments.folder)
+        with leaving_in_order():
+            report, sentence = _run(name, words, arguments.folder)
         if report is None:
             results["failed"][name] = sentence
             print(f"{name} failed: {sentence}", file=sys.stderr, flush=True)
@@ -106,18 +107,24 @@ def _run(name: str, words: list[str], folder: Path | None) -> tuple[dict[str, An
     argv = [sys.executable, "-m", f"benchmarks.{name.split('-')[0]}", *words]
     if folder is not None:
         argv += ["--folder", str(folder)]
-    done = subprocess.run(
+    process = subprocess.Popen(
         argv,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
         cwd=Path(__file__).parent.parent,
         stdin=subprocess.DEVNULL,
     )
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
-        return None, said[-1] if said else f"It ended with code {done.returncode}."
-    return json.loads(done.stdout) | {"benchmark": name}, ""
+    try:
+        out, err = process.communicate()
+    except BaseException:  # whoever ends this run ends what it started, in order
+        process.terminate()
+        process.wait()
+        raise
+    if process.returncode != 0:
+        said = err.strip().splitlines()
+        return None, said[-1] if said else f"It ended with code {process.returncode}."
+    return json.loads(out) | {"benchmark": name}, ""
 
 
 def _revision() -> str:

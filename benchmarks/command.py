@@ -60,7 +60,7 @@ def run(name: str, measure: Measure, arguments: argparse.Namespace) -> int:
     figures = Figures()
     try:
         with (
-            _leaving_in_order(),
+            leaving_in_order(),
             tempfile.TemporaryDirectory(prefix="teleop-bench-", dir=arguments.folder) as folder,
         ):
             where = machine(Path(folder))
@@ -88,7 +88,7 @@ def run(name: str, measure: Measure, arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _leaving_in_order() -> Iterator[None]:
+def leaving_in_order() -> Iterator[None]:
     """SIGTERM ends the block through its context managers, so that no station stays behind."""
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

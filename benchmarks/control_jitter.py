@@ -17,6 +17,7 @@ from benchmarks import episode_figures as episode
 from benchmarks.command import parser, run
 from benchmarks.figures import Figures
 from benchmarks.rig import bench_config, bench_station
+from benchmarks.subruns import renice
 from recorders.reader import EpisodeReader
 
 _PRIORITIES = {"normal scheduling": 0, "SCHED_FIFO": 40}
@@ -56,9 +57,16 @@ def measure(arguments: argparse.Namespace, folder: Path, figures: Figures) -> di
 
 
 @contextmanager
-def busy(count: int) -> Iterator[None]:
-    """That many processes that only compute, for the length of the block."""
+def busy(count: int, niceness: int = 0) -> Iterator[None]:
+    """That many processes that only compute, for the length of the block.
+
+    Args:
+        count: How many.
+        niceness: Asked for; without the right to it they run at 0.
+    """
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    for process in processes:
+        renice(process.pid, niceness)
     try:
         yield
     finally:

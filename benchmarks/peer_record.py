@@ -44,7 +44,7 @@ def measure(arguments: argparse.Namespace, folder: Path, figures: Figures) -> di
         if not budget.allows(take.expected_s):
             figures.missing.setdefault(f"{take.head}run {take.number + 1} and later", budget.reason)
             continue
-        with busy(take.load):
+        with busy(take.load, NICENESS):
             recorded = _recorded(take, kept, folder, bank)
         if recorded.result is None:
             figures.missing[f"{take.head}run {take.number + 1}"] = recorded.reason

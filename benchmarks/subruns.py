@@ -86,7 +86,7 @@ def part(
             stderr=err,
             start_new_session=True,
         )
-        _renice(process.pid, niceness)
+        renice(process.pid, niceness)
         try:
             with PeakMemory(lambda: family(process.pid)) as memory:
                 process.wait(timeout_s)
@@ -105,7 +105,8 @@ def _environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 
 
-def _renice(pid: int, niceness: int) -> None:
+def renice(pid: int, niceness: int) -> None:
+    """Ask for a niceness for a process of ours; without the right to it nothing happens."""
     if niceness:
         try:
             os.setpriority(os.PRIO_PROCESS, pid, niceness)

@@ -51,6 +51,8 @@ HEADLINES = {
     "peer_sync": (r"p50|p95|p99|offset",),
 }
 """Patterns of the figures in the summary, by benchmark."""
+_BESIDE = re.compile(r"10 s[:,]|killed|read|stated|picture|stop")
+"""Comparisons without a goal that the summary keeps."""
 _SIDES = (
     "Medians. The ratio says how many times better ours is. What is counted on each side stands under "
     "[Side by side with LeRobot](#side-by-side-with-lerobot)."
@@ -106,7 +108,8 @@ def summary(results: dict[str, Any]) -> dict[str, Any]:
             for name, why in report["not_measured"].items()
             if any(re.search(each, name) for each in patterns)
         }
-        reports.append({**report, "figures": kept, "not_measured": missing})
+        beside = [row for row in report.get("side_by_side", ()) if row["goal"] or _BESIDE.match(row["what"])]
+        reports.append({**report, "figures": kept, "not_measured": missing, "side_by_side": beside})
     return {**results, "reports": reports}
 
 
