@@ -174,12 +174,13 @@ class CompositeContainer(Container):
             part.container.close()
 
 
-def open_container(path: Path, *, open_truncated: bool = False) -> Container:
+def open_container(path: Path, *, open_truncated: bool = False, alone: bool = False) -> Container:
     """The container of an episode, whether it is one file or several.
 
     Args:
         path: The episode's own file; earlier ones lie beside it.
         open_truncated: Read what there is of an episode without an end or with a part missing.
+        alone: Only this file.
 
     Raises:
         EpisodeError: A file is missing, foreign, damaged, or truncated and that is not allowed.
@@ -190,7 +191,7 @@ def open_container(path: Path, *, open_truncated: bool = False) -> Container:
     missing: list[str] = []
     try:
         footer = _footer(last)
-        if footer is None or not footer.segments:
+        if alone or footer is None or not footer.segments:
             return last
         for number, ref in enumerate(footer.segments):
             try:

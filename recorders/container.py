@@ -146,7 +146,7 @@ class Contents:
         truncated: It has no end: the program or the machine stopped while it grew.
         whole_bytes: Length up to the last whole record.
         cut_messages: Messages taken from a chunk whose end is missing.
-        damaged_chunks: Chunks that cannot be read, of a file without an end.
+        damaged: A record in the middle of a file without an end cannot be read; what follows is left out.
         statistics: None when truncated.
     """
 
@@ -155,7 +155,7 @@ class Contents:
     truncated: bool = False
     whole_bytes: int = 0
     cut_messages: int = 0
-    damaged_chunks: list[ChunkPlace] = field(default_factory=list)
+    damaged: bool = False
     schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
     chunks: list[ChunkPlace] = field(default_factory=list)
@@ -341,6 +341,10 @@ class Container:
     def pin(self, start: int, data: Bytes) -> None:
         """Keep the content of a chunk that cannot be read from the file again."""
         self._pinned[start] = data
+
+    def is_pinned(self, place: ChunkPlace) -> bool:
+        """Whether the end of this chunk is missing."""
+        return place.start in self._pinned
 
     def attachment(self, name: str) -> bytes:
         """Content of an attachment.

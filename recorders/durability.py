@@ -26,6 +26,14 @@ class SystemCalls:
         """Create `path`, which must not exist, for writing."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
 
+    def reopen(self, path: Path) -> int:
+        """Open an existing file for writing."""
+        return os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+
+    def close(self, descriptor: int) -> None:
+        """Close a descriptor."""
+        os.close(descriptor)
+
     def write(self, descriptor: int, payload: memoryview) -> int:
         """Append bytes; returns how many were taken."""
         return os.write(descriptor, payload)

@@ -53,7 +53,7 @@ class SampleTimes:
 
     def take(self) -> TakenTimes:
         """What there is by now; memory is free for what comes."""
-        named = _topics(self.header)
+        named = named_topics(self.header)
         times = {
             name: _emptied(self.by_topic[topic]) for name, topic in named.items() if topic in self.by_topic
         }
@@ -112,7 +112,7 @@ def _worse(first: SyncPair, second: SyncPair) -> SyncPair:
     )
 
 
-def _topics(header: EpisodeHeader) -> dict[str, str]:
+def named_topics(header: EpisodeHeader) -> dict[str, str]:
     """Topics by the name a person knows a stream by, the most important first."""
     topics = {camera.name: topic_video(camera.name) for camera in header.cameras}
     topics |= {kind: topic_joints(kind) for kind in ("measured", "sent")}

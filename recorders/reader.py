@@ -47,7 +47,9 @@ class EpisodeReader(EpisodeTracks):
 
     Args:
         path: An `.mcap` file of this program.
-        open_truncated: Read what a crash left; `footer` is then None.
+        open_truncated: Read what a crash left, or what is there when a file of a long episode is missing;
+            `footer` is None where the file has none.
+        alone: Only this file, not the earlier ones of a long episode.
 
     Raises:
         EpisodeError: The file is missing, foreign, damaged, newer, or truncated and that is not allowed.
@@ -57,9 +59,9 @@ class EpisodeReader(EpisodeTracks):
         footer: How it ended, None when truncated.
     """
 
-    def __init__(self, path: Path, *, open_truncated: bool = False) -> None:
+    def __init__(self, path: Path, *, open_truncated: bool = False, alone: bool = False) -> None:
         self.path = path
-        self.container = open_container(path, open_truncated=open_truncated)
+        self.container = open_container(path, open_truncated=open_truncated, alone=alone)
         try:
             self.header, self.footer = self._records()
         except EpisodeError:

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 MAX_SEGMENTS = 9999
+PART_OF_LONGER = "This file is a part of a longer episode."
+"""First sentence on losses in the footer of an earlier file."""
 _SEGMENT = re.compile(r"(?P<uuid>.+)\.(?P<number>\d{4})\.mcap")
 
 

@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 from mcap.opcode import Opcode
 
-from recorders.container import FOOTER_BYTES, MAGIC, RECORD_HEAD, Block, Container
+from recorders.container import FOOTER_BYTES, MAGIC, RECORD_HEAD, Block, ChunkPlace, Container
+from recorders.losses import Loss, find_losses, lost_in_chunks
 from recorders.picture_chain import PictureChain
 from recorders.reader import EpisodeReader
 from recorders.recovery import digest_file
 from recorders.schema import TOPIC_EVENT, TOPIC_INPUT, EpisodeFooter
 from recorders.tracks import Decoder
 from recorders.video import H264Decoder
-from teleop_app.core.errors import EpisodeError, StorageError
+from teleop_app.core.errors import EpisodeError, StorageError, UnreadableError
 
 _UNORDERED = frozenset({TOPIC_EVENT, TOPIC_INPUT})
 """Topics with several sources, whose times may interleave."""
@@ -36,6 +37,7 @@ class FileReport:
         messages: How many were checked.
         frames: How many pictures were decoded.
         findings: Sentences; none when the file is in order.
+        losses: Samples that the file itself tells to be missing, stream by stream: not a fault of the file.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class FileReport:
     messages: int
     frames: int
     findings: tuple[str, ...]
+    losses: tuple[Loss, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -83,7 +86,7 @@ def verify_file(path: Path, *, blake3: str = "", full: bool = False) -> FileRepo
         check.run(blake3)
     except StorageError as error:
         check.findings.append(error.sentence)
-    return FileReport(path, check.uuid, check.messages, check.frames, tuple(check.findings))
+    return FileReport(path, check.uuid, check.messages, check.frames, tuple(check.findings), check.losses)
 
 
 class _Stream:
@@ -125,20 +128,44 @@ class _Check:
         self.messages = 0
         self.frames = 0
         self.findings: list[str] = []
+        self.losses: tuple[Loss, ...] = ()
+        self._damaged: list[ChunkPlace] = []
 
     def run(self, blake3: str) -> None:
         if blake3 and digest_file(self.path).blake3 != blake3:
             self.findings.append("The file is not the one that was recorded: its BLAKE3 differs.")
-        with EpisodeReader(self.path) as reader:
+        with EpisodeReader(self.path, open_truncated=True) as reader:
+            if reader.truncated:
+                self.findings.append("The file is truncated: its end is missing. Run `teleop recover`.")
+                return
+            container = reader.container
+            self.findings.extend(container.missing)
             self.uuid = reader.header.uuid
             if self.uuid != self.path.stem:
                 self.findings.append(f"The file holds the episode {self.uuid}, its name says another.")
-            self._data_section(reader.container)
-            self._counts(reader.container, reader.footer, self._chunks(reader.container))
+            self._earlier_files(container, reader.footer)
+            for file in container.files:
+                self._data_section(file)
+            counts = self._chunks(container)
+            if container.missing:
+                return
+            if self._damaged:
+                self.findings.extend(lost_in_chunks(container, self._damaged))
+                return
+            self._counts(container, reader.footer, counts)
             for camera in reader.header.cameras:
                 self._video(reader, camera.name)
-            for name in reader.container.contents.attachments:
-                reader.container.attachment(name)
+            self.losses = find_losses(container, reader.header)
+            for name in container.contents.attachments:
+                container.attachment(name)
+
+    def _earlier_files(self, container: Container, footer: EpisodeFooter | None) -> None:
+        expected = {ref.name: ref.blake3 for ref in footer.segments} if footer is not None else {}
+        for file in container.files:
+            if file.path.name in expected and digest_file(file.path).blake3 != expected[file.path.name]:
+                self.findings.append(
+                    f"{file.path.name} is not the file that was recorded: its BLAKE3 differs."
+                )
 
     def _data_section(self, container: Container) -> None:
         """The CRC over all bytes before DataEnd, which also covers what no chunk's CRC does."""
@@ -161,19 +188,31 @@ class _Check:
         counts: Counter[str] = Counter()
         streams = self._streams(container)
         for place in container.contents.chunks:
-            here = Counter(channel for channel, _, _ in container.messages(place))
-            for channel, count in here.items():
-                if channel not in streams:
-                    raise container.damaged("a message belongs to no channel")
-                block = container.block(place, channel)
-                if len(block.starts) != count:
-                    raise container.damaged("a message index does not list every message")
-                streams[channel].see(block, self.full)
-                counts[streams[channel].topic] += count
+            try:
+                self._chunk(container, place, streams, counts)
+            except UnreadableError:
+                raise
+            except EpisodeError as error:
+                self._damaged.append(place)
+                if error.sentence not in self.findings:
+                    self.findings.append(error.sentence)
         self.messages = counts.total()
         for stream in streams.values():
             self.findings.extend(stream.findings())
         return counts
+
+    def _chunk(
+        self, container: Container, place: ChunkPlace, streams: dict[int, _Stream], counts: Counter[str]
+    ) -> None:
+        here = Counter(channel for channel, _, _ in container.messages(place))
+        for channel, count in here.items():
+            if channel not in streams:
+                raise container.damaged("a message belongs to no channel")
+            block = container.block(place, channel)
+            if len(block.starts) != count:
+                raise container.damaged("a message index does not list every message")
+            streams[channel].see(block, self.full)
+            counts[streams[channel].topic] += count
 
     def _streams(self, container: Container) -> dict[int, _Stream]:
         streams: dict[int, _Stream] = {}

@@ -54,9 +54,8 @@ class _Walk:
                 raise  # what cannot be read may be whole
             except _BROKEN as error:
                 logger.info("%s: a record at %d cannot be read: %s", self.container.path.name, at, error)
-                if opcode != Opcode.CHUNK:
-                    break
-                self.contents.damaged_chunks.append(self._place(at, whole))
+                self.contents.damaged = True
+                break
             at += whole
             self.contents.whole_bytes = at
 

@@ -24,6 +24,7 @@ from recorders.schema import (
     SegmentRef,
     topic_video,
 )
+from recorders.segment_names import PART_OF_LONGER
 from recorders.segments import EpisodeFiles, SegmentFooter
 from recorders.stream_writers_camera import CameraWriter
 from recorders.stream_writers_control import ControlWriter
@@ -402,7 +403,7 @@ class EpisodeWriter:
                 outcome="unknown",
                 counts=dict(counts),
                 lost={topic: sum(reasons.values()) for topic, reasons in lost.items()},
-                lost_reasons=("This file is a part of a longer episode.",),
+                lost_reasons=(PART_OF_LONGER,),
                 actor_share={name: count / actors.total() for name, count in actors.items()},
                 late_p99_ms=figures.late_p99_ms,
                 sync_p95_ms=figures.sync_p95_ms,

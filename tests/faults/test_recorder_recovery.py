@@ -136,11 +136,22 @@ def every_call(site: Path, folder: Path) -> Iterator[tuple[int, Path]]:
         shutil.rmtree(base)
 
 
-@pytest.mark.parametrize("code", [0, errno.EIO, errno.ENOSPC])
-@pytest.mark.parametrize("sticky", [False, True])
+@pytest.mark.parametrize(
+    ("name", "code", "sticky"),
+    [
+        ("one", 0, False),
+        ("one", errno.EIO, True),
+        ("turning", 0, False),
+        ("turning", errno.EIO, False),
+        ("turning", errno.ENOSPC, True),
+        ("hole", 0, False),
+        ("last_gone", 0, False),
+    ],
+)
 def test_a_recovery_that_ends_anywhere_is_repeated_with_the_same_result(
-    site: Path, tmp_path: Path, code: int, sticky: bool
+    crash_sites: dict[str, Path], tmp_path: Path, name: str, code: int, sticky: bool
 ) -> None:
+    site = crash_sites[name]
     whole = shutil.copytree(site, tmp_path / "whole")
     recover(whole)
     expected = episodes(whole)
