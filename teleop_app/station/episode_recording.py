@@ -91,9 +91,16 @@ class Recording:
         writer: Of the episode.
         started_ns: The record key. Without pre-roll, samples captured before are not part of it.
         preroll: What lies before the key and is to be kept.
+        opened_ns: Streams are silent from here on until they are heard; the key by default.
     """
 
-    def __init__(self, writer: EpisodeWriter, started_ns: int, preroll: Preroll | None = None) -> None:
+    def __init__(
+        self,
+        writer: EpisodeWriter,
+        started_ns: int,
+        preroll: Preroll | None = None,
+        opened_ns: int | None = None,
+    ) -> None:
         self.writer = writer
         self.started_ns = self.first_ns = started_ns
         cameras = writer.header.cameras
@@ -108,9 +115,10 @@ class Recording:
             if starts:
                 self._start = PrerollStart(names, starts)
                 self.first_ns = min(self.first_ns, *starts.values())
-        self._silences = {"control": _Silence(started_ns, NS_PER_S // writer.header.control_rate_hz)}
-        self._silences |= {camera.name: _Silence(started_ns, NS_PER_S // camera.fps) for camera in cameras}
-        self._silences |= _sensor_silences(writer.header, started_ns)
+        opened_ns = started_ns if opened_ns is None else opened_ns
+        self._silences = {"control": _Silence(opened_ns, NS_PER_S // writer.header.control_rate_hz)}
+        self._silences |= {camera.name: _Silence(opened_ns, NS_PER_S // camera.fps) for camera in cameras}
+        self._silences |= _sensor_silences(writer.header, opened_ns)
         self._shown = thumbnail_camera(names)
         self.thumbnail = LiveThumbnail()
         self.preview = PreviewStrip()
@@ -237,13 +245,13 @@ def _captured_ns(sample: Sample) -> int:
     return sample.capture_ns
 
 
-def _sensor_silences(header: EpisodeHeader, started_ns: int) -> dict[str, _Silence]:
+def _sensor_silences(header: EpisodeHeader, opened_ns: int) -> dict[str, _Silence]:
     """Of the streams of sensors; they are called by their topics."""
     periods = {topic_stream(stream.name): stream.rate_hz for stream in header.streams}
     periods |= {topic_depth(camera.name): camera.fps for camera in header.cameras if camera.depth_unit_m > 0}
     periods |= {topic_audio(source.name): source.rate_hz for source in header.audio}
     rated = {topic: rate_hz for topic, rate_hz in periods.items() if rate_hz > 0}
-    return {topic: _Silence(started_ns, round(NS_PER_S / rate_hz)) for topic, rate_hz in rated.items()}
+    return {topic: _Silence(opened_ns, round(NS_PER_S / rate_hz)) for topic, rate_hz in rated.items()}
 
 
 def _stream_name(stream: str) -> str:

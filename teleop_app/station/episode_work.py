@@ -302,7 +302,7 @@ class EpisodeWork:
             self._flow.failed(error.sentence)
             self.event("recorder.fault", error.sentence, episode=header.uuid)
             raise
-        self.recording = Recording(writer, key_ns, preroll)
+        self.recording = Recording(writer, key_ns, preroll, self._clock.now_ns())
         self._feed.recording = True
         self._losses = LossWatch(writer.ledger, self._feed, self._clock.now_ns())
         self._want_keyframe()

@@ -33,6 +33,7 @@ from teleop_app.station.recorder_catalog import RecorderCatalog
 from teleop_app.station.recorder_feed import SampleFeed, keyframe_span_ns
 from teleop_app.station.recorder_requests import RecorderRequests
 from teleop_app.station.recorder_status import recorder_status
+from teleop_app.station.recorder_warmup import warm_up
 from teleop_app.station.scene_preparation import ScenePreparation
 from teleop_app.station.store_recovery import StoreRecovery, recover_store
 
@@ -131,10 +132,11 @@ class RecorderProcess:
         self._work.text = " ".join(recovered.sentences())
 
     def _recover(self, catalog: Catalog) -> StoreRecovery:
-        """Recovery in a thread, so that a large store does not silence this process."""
+        """Recovery and warm-up in a thread, so that a large store does not silence this process."""
         with ThreadPoolExecutor(1, thread_name_prefix="recover") as worker:
             future = worker.submit(recover_store, self._context.data, catalog)
-            while not future.done():
+            warm = worker.submit(warm_up, self._context.config, self._robot_model)
+            while not (future.done() and warm.done()):
                 self._heartbeat.beat(ProcessState.STARTING, "The store is being checked.")
                 time.sleep(_TURN_MS / 1e3)
             return future.result()
