@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
+from recorders.segment_names import episode_paths
 from recorders.verify import FileReport, verify_files
 from sessions.repository import Catalog, open_catalog
 from sessions.rows import Author
 from teleop_app.commands.episodes import find_episodes, resolve
 from teleop_app.commands.options import DataDirOption, JsonOption, chosen_data_dir, counted, print_json
 from teleop_app.core.paths import DataDir
-from teleop_app.station.store_recovery import recover_store
+from teleop_app.station.store_recovery import LISTED_LOSSES, recover_store
 from teleop_app.station.supervise import StationLock
 
 _AUTHOR = Author.person("command line")
@@ -51,7 +52,7 @@ def recover(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None
     if as_json:
         print_json(asdict(outcome))
     else:
-        for sentence in outcome.sentences() or ["Nothing to recover: files and catalog agree."]:
+        for sentence in outcome.sentences(detailed=True) or ["Nothing to recover: files and catalog agree."]:
             typer.echo(sentence)
     lost = outcome.missing or outcome.problems or any(item.loss for item in outcome.recovered)
     raise typer.Exit(1 if lost else 0)
@@ -68,7 +69,7 @@ def _selected(catalog: Catalog, data: DataDir, uuid: str) -> tuple[list[Path], d
     ]
     if not uuid:
         known = set(paths.values())
-        stray = [path for path in sorted(data.episodes.glob("*.mcap")) if path not in known]
+        stray = [path for path in episode_paths(data.episodes) if path not in known]
         problems += [f"{path} is not in the catalog. Run `teleop recover`." for path in stray]
         problems += [
             f"{path} was left open by a crash. Run `teleop recover`."
@@ -88,4 +89,8 @@ def _show(paths: list[Path], digests: dict[str, str], full: bool, as_json: bool)
             typer.echo(f"{'ok   ' if report.ok else 'WRONG'}  {report.path}  {report.messages} messages")
             for finding in report.findings:
                 typer.echo(f"       {finding}")
+            for loss in report.losses[:LISTED_LOSSES]:
+                typer.echo(f"       lost while it was recorded: {loss.sentence}")
+            if len(report.losses) > LISTED_LOSSES:
+                typer.echo(f"       and {len(report.losses) - LISTED_LOSSES} more gaps, see --json")
     return reports

@@ -18,6 +18,7 @@ from sessions.rows import Author, EpisodeRow
 from sessions.states import EpisodeState
 from teleop_app.core.errors import StorageError
 from teleop_app.core.paths import DataDir
+from teleop_app.core.types import ControlTick
 from teleop_app.station.store_recovery import recover_store
 
 AUTHOR = Author.process("test")
@@ -62,6 +63,45 @@ def test_a_deleted_catalog_is_rebuilt_the_same(data: DataDir) -> None:
         row.uuid: replace(row, index_in_session=0) for row in before
     }
     assert recovered(data).sentences() == []
+
+
+def test_a_long_episode_is_one_row_however_many_files_it_has(data: DataDir) -> None:
+    made = header(7)
+    writer = EpisodeWriter(
+        data.open / f"{made.uuid}.mcap",
+        made,
+        destination=data.episodes / f"{made.uuid}.mcap",
+        segment_s=1.2,
+        flush_s=0.05,
+    )
+    for sample in synthetic_samples(made, 3.5, made.anchor_monotonic_ns):
+        feed(writer, sample)
+    finished = writer.finish("success")
+    assert len(finished.footer.segments) == 2
+    assert len(recovered(data).rebuilt) == 3
+    with open_catalog(data.root, AUTHOR) as catalog:
+        row = catalog.episode(made.uuid)
+    assert row is not None
+    assert row.size_bytes == finished.size_bytes
+    assert row.frame_count == 105
+    assert row.blake3 == finished.blake3
+    assert recovered(data).sentences() == []
+
+
+def test_recover_says_which_samples_of_which_stream_are_lost(data: DataDir) -> None:
+    made = header(8)
+    writer = EpisodeWriter(
+        data.open / f"{made.uuid}.mcap", made, destination=data.episodes / f"{made.uuid}.mcap", flush_s=0.0
+    )
+    for sample in synthetic_samples(made, 1.0, made.anchor_monotonic_ns):
+        if not (isinstance(sample, ControlTick) and 1050 <= sample.seq < 1070):
+            feed(writer, sample)
+    writer.abandon()
+    outcome = recovered(data)
+    assert "Lost of it: 20 samples of /control/tick between 0.24 s and 0.35 s." in outcome.sentences(
+        detailed=True
+    )
+    assert not any("Lost of it" in sentence for sentence in outcome.sentences())
 
 
 def test_a_deleted_file_marks_its_row_and_a_returned_one_clears_it(data: DataDir) -> None:
