@@ -46,7 +46,7 @@ PEERS_FULL = {
     "peer_sync": ["--budget-minutes", "20"],
     "peer_read": ["--budget-minutes", "40"],
     "peer_history": ["--budget-minutes", "40"],
-    "peer_record": ["--budget-minutes", "130"],
+    "peer_record": ["--budget-minutes", "150"],
 }
 PEERS_QUICK = {
     "peer_crash": ["--seconds", "2", "--saved", "1", "--runs", "1", "--sides", "ours", "stream-h264"],

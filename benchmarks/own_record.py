@@ -14,10 +14,10 @@ from benchmarks.path_rig import recording_path
 
 
 def work(settings: dict[str, Any]) -> dict[str, Any]:
-    """Record `seconds` from the bank `pictures` into a store in `folder`."""
+    """Record `seconds` from the bank `pictures` into a store in `folder`; `whole`: by all of a station."""
     with tempfile.TemporaryDirectory(dir=settings["folder"]) as folder:
         bank = Path(settings["pictures"])
-        with recording_path(Path(folder), bank) as path:
+        with recording_path(Path(folder), bank, whole=settings["whole"]) as path:
             take = path.record(settings["seconds"])
         return asdict(take) | {"path": ""} | look(take.path, bank, settings["graded"])
 

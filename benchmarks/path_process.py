@@ -55,7 +55,7 @@ class StandInControl:
     def run(self) -> None:
         """Run until the context is stopping. Blocks."""
         context, clock = self._context, self._context.clock
-        commands = context.commands({"begin": self.begin, "costs": self.costs})
+        commands = context.commands({"begin": self.begin, "costs": self.costs, "status": self.costs})
         publisher = context.publisher()
         heartbeat = Heartbeat(context, publisher)
         index = clock.now_ns() * self._rate_hz // NS_PER_S + 1

@@ -1,4 +1,4 @@
-"""The recording path by itself: the station's cameras and recorder processes, with a stand-in for control."""
+"""The recording path on pictures of a bank, with a stand-in for control; or the whole station."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 
 from benchmarks.camera_bank import DRIVER
-from benchmarks.rig import CAMERAS, TASK
+from benchmarks.hand import waving_hand
+from benchmarks.rig import CAMERAS, TASK, bench_config
 from benchmarks.tree import PeakMemory
 from teleop_app.core.config import CameraSection, StationConfig, station_text
 from teleop_app.core.errors import StationError, TeleopError
@@ -26,6 +27,8 @@ COUNTED = ("cameras", "recorder")
 """Processes whose cost is the cost of recording; the others only bring samples."""
 _READY_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 60.0
+_PREPARE_TIMEOUT_S = 60.0
+_ARMS = tuple(arm.name for arm in StationConfig().arms)
 _SETTLE_S = 1.0
 
 
@@ -40,8 +43,8 @@ class PathTake:
         durable_ms: By the recorder's own clock.
         loop_cpu_s: Of the counted processes while recording.
         save_cpu_s: Of the recorder from `stop` until a second later.
-        control: What the stand-in for control paid.
-        control_cpu_s: Its processor time while recording, making the ticks included.
+        control: What the stand-in for control paid; empty for a whole station.
+        control_cpu_s: Processor time of control while recording, making the ticks included.
         peak_mb: Largest PSS of the counted processes together.
     """
 
@@ -57,11 +60,21 @@ class PathTake:
 
 
 class RecordingPath:
-    """The running processes, by name."""
+    """The running processes, by name.
 
-    def __init__(self, client: StationClient, processes: dict[str, subprocess.Popen[bytes]]) -> None:
+    Args:
+        client: Reaches them.
+        processes: All of them.
+        whole: They are a whole station, and all of them count.
+    """
+
+    def __init__(
+        self, client: StationClient, processes: dict[str, subprocess.Popen[bytes]], *, whole: bool
+    ) -> None:
         self.client = client
         self.processes = processes
+        self._whole = whole
+        self._counted = tuple(processes) if whole else COUNTED
 
     def record(self, seconds: float) -> PathTake:
         """Record an episode in real time.
@@ -69,16 +82,23 @@ class RecordingPath:
         Raises:
             TeleopError: The recorder refuses, or a process died.
         """
-        with PeakMemory(lambda: [self.processes[name].pid for name in COUNTED]) as memory:
+        if self._whole:
+            self.client.call("recorder", "prepare", seed=0, timeout_s=_PREPARE_TIMEOUT_S)
+        with waving_hand(self.client, _ARMS) if self._whole else nullcontext():
+            return self._record(seconds)
+
+    def _record(self, seconds: float) -> PathTake:
+        with PeakMemory(lambda: [self.processes[name].pid for name in self._counted]) as memory:
             self.client.call("recorder", "record", timeout_s=20.0)
-            self.client.call("control", "begin")
+            if not self._whole:
+                self.client.call("control", "begin")
             before, control_before, began = self._cpu_s(), self._cpu_of("control"), time.monotonic()
             time.sleep(seconds)
             control_cpu_s = self._cpu_of("control") - control_before
             after, recorder_before, ended = self._cpu_s(), self._cpu_of("recorder"), time.monotonic()
             answer = self.client.call("recorder", "stop", timeout_s=_STOP_TIMEOUT_S)
             stop_ms = (time.monotonic() - ended) * 1e3
-            control = self.client.call("control", "costs")
+            control = {} if self._whole else self.client.call("control", "costs")
             time.sleep(_SETTLE_S)
             save_cpu_s = self._cpu_of("recorder") - recorder_before
         self.client.call("recorder", "save", timeout_s=10.0)
@@ -95,7 +115,7 @@ class RecordingPath:
         )
 
     def _cpu_s(self) -> float:
-        return sum(self._cpu_of(name) for name in COUNTED)
+        return sum(self._cpu_of(name) for name in self._counted)
 
     def _cpu_of(self, name: str) -> float:
         try:
@@ -127,28 +147,44 @@ def path_config() -> StationConfig:
     return config
 
 
+def whole_config() -> StationConfig:
+    """The station file of the benchmarks, with cameras of a bank."""
+    config = bench_config()
+    for camera in config.cameras:
+        camera.driver = DRIVER
+    return config
+
+
 @contextmanager
-def recording_path(folder: Path, bank: Path, config: StationConfig | None = None) -> Iterator[RecordingPath]:
+def recording_path(
+    folder: Path, bank: Path, config: StationConfig | None = None, *, whole: bool = False
+) -> Iterator[RecordingPath]:
     """Start the path on `folder` with a session open, and end it.
+
+    Args:
+        folder: The store.
+        bank: Pictures.
+        config: Station file, else the one that fits.
+        whole: Also physics, the real control loop, and the operator's process, as a station has them.
 
     Raises:
         TeleopError: A process does not start.
     """
     data = DataDir(folder.resolve()).create()
-    data.station_file.write_text(station_text(config or path_config()), encoding="utf-8")
+    config = config or (whole_config() if whole else path_config())
+    data.station_file.write_text(station_text(config), encoding="utf-8")
     common = ["--data-dir", str(data.root)]
-    stand_in = ["-m", "benchmarks.path_process"]
-    words = {
-        "recorder": ["-m", "teleop_app.app", "recorder", *common, "--station", str(data.station_file)],
-        "cameras": [*stand_in, "cameras", *common, "--bank", str(bank)],
-        "control": [*stand_in, "control", *common, "--bank", str(bank)],
-    }
+    ours = {name: ["benchmarks.path_process", name, "--bank", str(bank)] for name in ("cameras", "control")}
+    stations = ("recorder", "simulation", "control", "operator") if whole else ("recorder",)
+    words = ours | {name: ["teleop_app.app", name, "--station", str(data.station_file)] for name in stations}
     processes = {
-        name: subprocess.Popen([sys.executable, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        name: subprocess.Popen(
+            [sys.executable, "-m", *argv, *common], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
         for name, argv in words.items()
     }
     client = StationClient(data)
-    path = RecordingPath(client, processes)
+    path = RecordingPath(client, processes, whole=whole)
     try:
         _wait_ready(path, data)
         client.call("recorder", "open_session", operator="benchmark", task=TASK, timeout_s=30.0)
@@ -160,7 +196,7 @@ def recording_path(folder: Path, bank: Path, config: StationConfig | None = None
 
 def _wait_ready(path: RecordingPath, data: DataDir) -> None:
     deadline = time.monotonic() + _READY_TIMEOUT_S
-    waiting = {"recorder": "status", "cameras": "status", "control": "costs"}
+    waiting = {"recorder": "status", "cameras": "status", "control": "status"}
     while waiting:
         for name, process in path.processes.items():
             if process.poll() is not None:

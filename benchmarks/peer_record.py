@@ -1,6 +1,6 @@
 """Recording side by side with LeRobot: losses, control thread, time to durable, processor, memory, quality.
 
-Run: python -m benchmarks.peer_record [--seconds 10 60 300] [--runs 5] [--load 0 4] [--budget-minutes 130]
+Run: python -m benchmarks.peer_record [--seconds 10 60 300] [--runs 5] [--load 0 4] [--budget-minutes 150]
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from benchmarks.command import parser, run
 from benchmarks.control_jitter import busy
 from benchmarks.figures import Figures
 from benchmarks.pictures import Pictures, make_bank
-from benchmarks.record_figures import add_ours, add_theirs, compare
-from benchmarks.sides import NICENESS, OURS, TITLES, Take, kept_part, peer_settings, takes
+from benchmarks.record_figures import add_ours, add_station, add_theirs, compare
+from benchmarks.sides import NICENESS, OURS, OWN, TITLES, Take, kept_part, peer_settings, takes
 from benchmarks.subruns import Budget, Kept, SubRun, part, peers_python
 
 _GRADED = 20
@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--seconds", type=float, nargs="+", default=[10.0, 60.0, 300.0])
     options.add_argument("--load", type=int, nargs="+", default=[0, 4], help="busy processes beside it")
     options.add_argument("--sides", nargs="+", choices=tuple(TITLES), default=list(TITLES))
-    options.add_argument("--budget-minutes", type=float, default=130.0, help="what does not fit is left out")
+    options.add_argument("--budget-minutes", type=float, default=150.0, help="what does not fit is left out")
     options.add_argument("--resume", type=Path, help="keep the parts in this file, and skip those in it")
     return run("peer_record", measure, options.parse_args(argv))
 
@@ -50,6 +50,8 @@ def measure(arguments: argparse.Namespace, folder: Path, figures: Figures) -> di
             figures.missing[f"{take.head}run {take.number + 1}"] = recorded.reason
         elif take.side == OURS:
             add_ours(figures, take.head, recorded.result, bank_mb)
+        elif take.side in OWN:
+            add_station(figures, take.head, recorded.result, bank_mb)
         else:
             _add_peer(figures, take, recorded, kept, folder, bank)
         shutil.rmtree(folder / "dataset", ignore_errors=True)
@@ -68,8 +70,9 @@ def measure(arguments: argparse.Namespace, folder: Path, figures: Figures) -> di
 
 def _recorded(take: Take, kept: Kept, folder: Path, bank: Path) -> SubRun:
     name = f"{take.side} {take.load} {take.number}"
-    if take.side == OURS:
+    if take.side in OWN:
         settings: dict[str, Any] = {"seconds": take.seconds, "graded": _GRADED, "load": take.load}
+        settings["whole"] = take.side != OURS
         places: dict[str, Any] = {"folder": str(folder), "pictures": str(bank)}
         return kept_part(kept, name, "benchmarks.own_record", settings, places, timeout_s=take.timeout_s)
     settings = {"seconds": take.seconds, "episodes": 1, "load": take.load, "mode": take.side}

@@ -9,7 +9,7 @@ from benchmarks.comparison import Comparison
 from benchmarks.figures import Figures
 from benchmarks.rate_curve import at_size
 from benchmarks.rig import CAMERAS
-from benchmarks.sides import FPS, OURS, TITLES, Take
+from benchmarks.sides import FPS, OURS, OWN, STATION, TITLES, Take
 
 DURABLE_MS = 100.0
 LESS_CPU = {"png-av1": 8.0, "stream-h264": 2.0}
@@ -51,6 +51,17 @@ def add_ours(figures: Figures, head: str, result: dict[str, Any], bank_mb: float
     figures.add(f"{head}files", "kB a recorded s", result["bytes"] / filmed_s / 1e3)
     figures.add(f"{head}PSNR", "dB", result["psnr"])
     figures.add(f"{head}SSIM", "", result["ssim"])
+
+
+def add_station(figures: Figures, head: str, result: dict[str, Any], bank_mb: float) -> None:
+    """One recording by all processes of a station; arguments as in `add_ours`."""
+    figures.add(f"{head}frames due", "", result["due"])
+    figures.add(f"{head}frames lost", "", result["lost"])
+    figures.add(f"{head}rows with a wrong picture", "", result["wrong"], at_most=0)
+    figures.add(f"{head}control ticks lost", "", result["ticks_lost"])
+    figures.add(f"{head}stop to durable", "ms", result["stop_ms"], at_most=DURABLE_MS)
+    _add_processor(figures, head, result["loop_cpu_s"], result["save_cpu_s"], result["seconds"])
+    figures.add(f"{head}peak memory", "MB", result["peak_mb"] - bank_mb)
 
 
 def add_theirs(
@@ -107,7 +118,7 @@ def compare(figures: Figures, done: list[Take], curve: list[list[float]]) -> Non
         curve: Size and quality of our encoder, see benchmarks.rate_curve.
     """
     for take in dict.fromkeys(Take(each.side, each.seconds, each.load, 0) for each in done):
-        if take.side == OURS:
+        if take.side in OWN:
             continue
         own = Take(OURS, take.seconds, take.load, 0).head
         _add_equal_size(figures, take.head, curve)
@@ -120,6 +131,18 @@ def compare(figures: Figures, done: list[Take], curve: list[list[float]]) -> Non
             figures.comparisons.append(
                 Comparison(what, unit, ours, take.head + name.split(" at ")[0], TITLES[take.side], **goal)
             )
+        _compare_station(figures, take)
+
+
+def _compare_station(figures: Figures, take: Take) -> None:
+    """All that a station does, beside the peer's recorder alone."""
+    own = Take(STATION, take.seconds, take.load, 0).head
+    if any(figure.name.startswith(own) for figure in figures.done()):
+        name = "processor, in all"
+        what = f"{take.head.partition(', LeRobot')[0]}: {name}; ours with physics, control and all"
+        figures.comparisons.append(
+            Comparison(what, "s a recorded s", own + name, take.head + name, TITLES[take.side])
+        )
 
 
 def _pairs(take: Take) -> list[tuple[str, str, dict[str, Any]]]:

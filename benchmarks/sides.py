@@ -13,9 +13,11 @@ from benchmarks.rig import CAMERAS
 from benchmarks.subruns import Kept, SubRun, part
 from teleop_app.station.cameras import LATE_S
 
-OURS = "ours"
+OURS, STATION = "ours", "station"
+OWN = (OURS, STATION)
 TITLES = {
     OURS: "ours",
+    STATION: "ours, the whole simulated station",
     "stream-h264": "LeRobot, streaming h264",
     "png-av1": "LeRobot, PNG then AV1 (its default)",
     "stream-av1": "LeRobot, streaming AV1",
@@ -24,7 +26,7 @@ FPS = 30
 NICENESS = -5
 """What our cameras and recorder ask for; the peer's process gets the same."""
 _START_S = 20.0
-_EACH_S = {OURS: 1.3, "png-av1": 6.0, "stream-av1": 2.0, "stream-h264": 1.5}
+_EACH_S = {OURS: 1.3, STATION: 1.3, "png-av1": 6.0, "stream-av1": 2.0, "stream-h264": 1.5}
 """Time of a part for each recorded second, saving and checking included, on two cores."""
 _PATIENCE = 4.0
 _WHOLE_S = 30.0

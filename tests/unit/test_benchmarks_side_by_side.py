@@ -16,8 +16,8 @@ from benchmarks.figures import Figures
 from benchmarks.own_episode import look
 from benchmarks.pictures import Pictures, make_bank
 from benchmarks.quality import psnr_db, ssim
-from benchmarks.record_figures import add_ours, add_theirs, compare
-from benchmarks.sides import OURS, TITLES, Take, takes
+from benchmarks.record_figures import add_ours, add_station, add_theirs, compare
+from benchmarks.sides import OURS, STATION, TITLES, Take, takes
 from benchmarks.subruns import Budget, Kept, SubRun, part
 from devices.cameras.source import CameraFormat
 from devices.sim.barcode import read_barcode
@@ -243,6 +243,17 @@ def test_recordings_of_both_sides_are_compared_under_the_same_names():
     assert rows["10 s: peak memory"]["ours"] == 200.0
     quality = rows["10 s: PSNR at their size"]
     assert 30 < quality["ours"] < 40 and quality["theirs"] == 33.0
+
+
+def test_a_whole_station_stands_beside_the_peer_with_its_processor_time():
+    figures, done = recordings()
+    station = Take(STATION, 10.0, 0, 0)
+    spent = {"seconds": 10.0, "due": 900, "lost": 0, "wrong": 0, "ticks_lost": 0, "stop_ms": 30.0}
+    spent |= {"loop_cpu_s": 9.0, "save_cpu_s": 1.0, "peak_mb": 800.0}
+    add_station(figures, station.head, spent, 100.0)
+    compare(figures, [*done, station], [])
+    [row] = [row for row in figures.side_by_side() if "with physics" in row["what"]]
+    assert row["ours"] == 1.0 and row["theirs"] == pytest.approx(5.8)
 
 
 def test_what_cannot_be_compared_is_a_row_without_a_value():
