@@ -38,8 +38,8 @@ from teleop_app.core.errors import EpisodeError, UnreadableError
 
 MAGIC = b"\x89MCAP0\r\n"
 MAX_CHUNK_BYTES = 64 << 20
-MAX_EXPANSION = 200
-"""A chunk that unfolds to more times its size is a bomb; samples that stand still reach about 50."""
+MAX_EXPANSION = 1000
+"""A chunk that unfolds to more times its size is a bomb; the writer stores such content as it is."""
 SMALL_CHUNK_BYTES = 64 << 10
 MAX_RECORD_BYTES = 128 << 20
 MAX_METADATA_BYTES = 8 << 20

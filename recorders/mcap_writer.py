@@ -31,6 +31,8 @@ from mcap.records import (
     SummaryOffset,
 )
 
+from recorders.container import largest_content
+
 MAGIC = b"\x89MCAP0\r\n"
 CHUNK_BYTES = 4 << 20
 """A chunk ends at this size even before its time is up."""
@@ -42,6 +44,11 @@ _CHUNK_INDEX_PAIR = struct.Struct("<HQ")
 _CHUNK_INDEX_TAIL = struct.Struct("<QI4sQQ")
 _FOOTER_HEAD = struct.Struct("<BQQQ")
 _ZSTD = b"zstd"
+_ZSTD_FRAME = struct.Struct("<IBI")
+_ZSTD_MAGIC = 0xFD2FB528
+_SINGLE_SEGMENT = 0xA0
+"""A frame header of the content's size in four bytes, without a checksum."""
+_ZSTD_BLOCK = 128 << 10
 
 
 class Output(Protocol):
@@ -50,6 +57,17 @@ class Output(Protocol):
     def write(self, payload: bytes | bytearray, /) -> int:
         """Take bytes."""
         ...
+
+
+def _stored(content: bytes | bytearray) -> bytes:
+    """A zstd frame (RFC 8878) that holds `content` as it is: one that shrank more would look like a bomb."""
+    frame = bytearray(_ZSTD_FRAME.pack(_ZSTD_MAGIC, _SINGLE_SEGMENT, len(content)))
+    for start in range(0, len(content), _ZSTD_BLOCK):
+        block = content[start : start + _ZSTD_BLOCK]
+        last = start + _ZSTD_BLOCK >= len(content)
+        frame += (len(block) << 3 | last).to_bytes(3, "little")
+        frame += block
+    return bytes(frame)
 
 
 class McapWriter:
@@ -122,6 +140,8 @@ class McapWriter:
             return
         start, size = self._position, len(self._chunk)
         packed = self._compressor.compress(self._chunk)
+        if size > largest_content(len(packed)):
+            packed = _stored(self._chunk)
         head = _CHUNK.pack(
             Opcode.CHUNK,
             _CHUNK.size - 9 + len(packed),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, cast
 
 import pytest
 from mcap.reader import make_reader
 from mcap.writer import CompressionType, Writer
 
+from recorders.container import Container
 from recorders.mcap_writer import CHUNK_BYTES, McapWriter
 
 
@@ -72,3 +74,19 @@ def test_a_chunk_ends_at_its_size() -> None:
     writer.finish()
     summary = make_reader(io.BytesIO(out)).get_summary()
     assert summary is not None and len(summary.chunk_indexes) == 2
+
+
+@pytest.mark.parametrize("size", [200_000, 3_000_000, 20 << 20])
+def test_content_that_shrinks_like_a_bomb_is_stored_as_it_is_and_read_back(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "still.mcap"
+    with path.open("wb") as file:
+        writer = McapWriter(file)
+        writer.start("test", "test")
+        channel = writer.register_channel("/still", "", writer.register_schema("still", "", b""))
+        for number in range(3):
+            writer.add_message(channel, number, bytes(size), number, number)
+        writer.finish()
+    container = Container(path)
+    read = [payload for block in container.blocks("/still") for payload in block.payloads()]
+    assert read == [bytes(size)] * 3
+    container.close()
