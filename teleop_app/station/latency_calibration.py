@@ -32,7 +32,7 @@ from teleop_app.core.ring import RingRecord, camera_ring
 from teleop_app.core.types import CameraSetup, ControlTick
 from teleop_app.station.client import StationClient, wait_for
 from teleop_app.station.latency_codes import LatencyResult, latency_of_codes, now_utc
-from teleop_app.station.latency_motion import motion_lag, path_length
+from teleop_app.station.latency_motion import motion_lag, path_lengths
 
 _SETUP_TIMEOUT_S: Final = 5.0
 _POLL_S: Final = 0.004
@@ -153,7 +153,7 @@ class LatencyCalibration:
         stamps = np.array([stamp for stamp, _ in measured], np.int64)
         fresh = np.concatenate([[True], np.diff(stamps) > 0])
         joints = np.stack([vector for _, vector in measured])[fresh][:, self._columns(name, measured[0][1])]
-        lag = motion_lag(stamps[fresh], path_length(joints), motion.stamps_ns, motion.path)
+        lag = motion_lag(stamps[fresh], path_lengths(joints), motion.stamps_ns, motion.path)
         # The picture is the reference: what the arm shows later than it is the arm's latency.
         latency_ms = -lag.lag_ms
         if latency_ms < -lag.spread_ms - 1e3 / 30:

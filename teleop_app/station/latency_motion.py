@@ -14,8 +14,12 @@ from teleop_app.core.types import Array, IntArray
 
 LEAST_CONFIDENCE: Final = 0.6
 LEAST_SAMPLES: Final = 40
+MOST_SPREAD_S: Final = 0.06
 _STEP_S: Final = 0.004
 _PARTS: Final = 4
+_LEAST_PART: Final = 24
+_LEAST_POWER: Final = 1e-12
+_RIDGE: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +28,8 @@ class MotionLag:
 
     Attributes:
         lag_ms: How much later the second one shows it.
-        confidence: Correlation at that lag, at most 1.
-        spread_ms: Largest distance of the lags of the parts of the record from that of the whole.
+        confidence: Multiple correlation at that lag, at most 1.
+        spread_ms: How far apart the lags of the parts of the record are, of those with motion in them.
         samples: Increments that were compared.
     """
 
@@ -45,9 +49,9 @@ def motion_lag(
 
     Args:
         first_ns: Increasing, shape (n,).
-        first: Positions, or summed lengths of the path; shape (n, k). The faster one.
+        first: Positions, or lengths of the path so far; shape (n, k). The faster one.
         second_ns: Increasing, shape (m,).
-        second: The same quantities as the second saw them, of any scale; shape (m, k).
+        second: Whatever goes with weighted sums of the first's increments; shape (m, c).
         max_lag_s: Largest lag looked for, either way.
 
     Raises:
@@ -72,16 +76,29 @@ def motion_lag(
             why="there was too little motion, or something else moved",
             next_step="Move the arm to and fro at changing speeds, in full view, and measure again",
         )
-    parts = [part for part in np.array_split(np.arange(len(t_second)), _PARTS) if len(part) > 8]
-    lags = [_peak(t_first, first, t_second[part], second[part], max_lag_s)[0] for part in parts]
-    spread_s = max((abs(each - lag_s) for each in lags), default=0.0)
+    spread_s = _spread_s(t_first, first, t_second, second, max_lag_s)
+    if spread_s > MOST_SPREAD_S:
+        raise DeviceError(
+            f"The lag changes by {spread_s * 1e3:.0f} ms within the record "
+            f"(limit {MOST_SPREAD_S * 1e3:g} ms)",
+            why="the arm moved for too short a time, or something else moved",
+            next_step="Move the arm all the time, to and fro at changing speeds, and measure again",
+        )
     return MotionLag(lag_s * 1e3, confidence, spread_s * 1e3, len(t_second) - 1)
 
 
-def path_length(positions: Array) -> Array:
-    """Length of the path so far through positions of shape (n, k), shape (n, 1)."""
-    steps = np.linalg.norm(np.diff(positions, axis=0), axis=1)
-    return np.concatenate([[0.0], np.cumsum(steps)])[:, None]
+def _spread_s(t_first: Array, first: Array, t_second: Array, second: Array, max_lag_s: float) -> float:
+    """How far apart the lags of the parts are in which there was motion to see."""
+    parts = [part for part in np.array_split(np.arange(len(t_second)), _PARTS) if len(part) > _LEAST_PART]
+    peaks = [_peak(t_first, first, t_second[part], second[part], max_lag_s) for part in parts]
+    lags = [lag_s for lag_s, confidence in peaks if confidence >= LEAST_CONFIDENCE]
+    return max(lags) - min(lags) if len(lags) > 1 else max_lag_s
+
+
+def path_lengths(positions: Array) -> Array:
+    """How far each of k positions has gone so far, whichever way; of and in shape (n, k)."""
+    steps = np.abs(np.diff(positions, axis=0))
+    return np.concatenate([np.zeros((1, positions.shape[1])), np.cumsum(steps, axis=0)])
 
 
 def _peak(
@@ -91,7 +108,7 @@ def _peak(
     count = round(max_lag_s / _STEP_S)
     lags = np.arange(-count, count + 1) * _STEP_S
     wanted = np.diff(second, axis=0)
-    heights = np.array([_correlation(_increments(t_first, first, t_second - lag), wanted) for lag in lags])
+    heights = np.array([_agreement(_increments(t_first, first, t_second - lag), wanted) for lag in lags])
     at = int(np.argmax(heights))
     if at in (0, len(lags) - 1):
         return float(lags[at]), 0.0  # a peak that may lie anywhere beyond is none
@@ -106,10 +123,21 @@ def _increments(t_first: Array, first: Array, at: Array) -> Array:
     return np.diff(np.stack(columns, axis=1), axis=0)
 
 
-def _correlation(a: Array, b: Array) -> float:
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    power = float((a * a).sum() * (b * b).sum())
-    return float((a * b).sum()) / power**0.5 if power > 1e-24 else 0.0
+def _agreement(given: Array, wanted: Array) -> float:
+    """How well weighted sums of `given`, shape (m, k), make up `wanted`, shape (m, c): multiple correlation.
+
+    Adjusted for the number of weights, so that more columns alone do not raise it.
+    """
+    given, wanted = given - given.mean(axis=0), wanted - wanted.mean(axis=0)
+    total = float((wanted * wanted).sum())
+    spare = len(given) - given.shape[1] - 1
+    if total < _LEAST_POWER or float((given * given).sum()) < _LEAST_POWER or spare < 1:
+        return 0.0
+    square = given.T @ given
+    square[np.diag_indices_from(square)] += _RIDGE * np.trace(square)  # a joint at rest has no weight
+    product = given.T @ wanted
+    explained = float((np.linalg.solve(square, product) * product).sum()) / total
+    return max(0.0, 1.0 - (1.0 - explained) * (len(given) - 1) / spare) ** 0.5
 
 
 def _inside(t_first: Array, t_second: Array, max_lag_s: float) -> NDArray[np.bool_]:

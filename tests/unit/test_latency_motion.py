@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teleop_app.core.errors import DeviceError
-from teleop_app.station.latency_motion import motion_lag, path_length
+from teleop_app.station.latency_motion import motion_lag, path_lengths
 
 MS = 1_000_000
 UPTIME_NS = 12 * 24 * 3600 * 1000 * MS
@@ -48,8 +48,9 @@ def test_a_camera_that_sees_an_arm_move(seed, lag_ms):
     motion = _motion(rng, 6)
     arm_ns, arm = _record(motion, 200, 20, 0, rng)
     camera_ns, seen = _record(motion, 30, 20, lag_ms, rng)
-    change = np.diff(path_length(seen)[:, 0], prepend=0.0) * 40 + np.abs(rng.normal(1.0, 0.3, len(seen)))
-    found = motion_lag(arm_ns, path_length(arm), camera_ns, np.cumsum(change)[:, None])
+    shown = path_lengths(seen) @ [60, 50, 40, 5, 5, 1]  # the wrist turns unseen
+    change = np.diff(shown, prepend=0.0) + np.abs(rng.normal(1.0, 0.3, len(seen)))
+    found = motion_lag(arm_ns, path_lengths(arm), camera_ns, np.cumsum(change)[:, None])
     assert found.lag_ms == pytest.approx(lag_ms, abs=6.0)
 
 
@@ -70,6 +71,16 @@ def test_an_arm_that_rests_is_refused(noise):
             second + rng.normal(0, noise, second.shape) if noise else second,
         )
     assert "to and fro" in caught.value.next_step
+
+
+def test_a_lag_that_changes_within_the_record_is_refused():
+    rng = np.random.default_rng(6)
+    motion = _motion(rng, 3)
+    first_ns, first = _record(motion, 200, 20, 0, rng)
+    second_ns, second = _record(motion, 100, 20, 0, rng)
+    second_ns[1000:] += 200 * MS
+    with pytest.raises(DeviceError, match="The lag changes by \\d+ ms|do not agree"):
+        motion_lag(first_ns, first, second_ns, second)
 
 
 def test_something_else_that_moves_is_refused():
