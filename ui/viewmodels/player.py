@@ -460,6 +460,8 @@ class PlayerModel(QObject):
         line = self._reference_line()
         if self._media is None or line is None:
             return
+        if line.depth_of:  # of a depth image the camera's own picture tells more when it is small
+            line = next(each for each in self._media.cameras if each.name == line.depth_of)
         strip = self._media.strip
         if strip is not None and strip.camera == line.name:  # at once; the keyframe itself follows
             tile = strip.tile(self._media.strip_share(at_s))

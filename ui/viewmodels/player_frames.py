@@ -16,7 +16,8 @@ from PyQt6.QtGui import QImage
 
 from recorders.reader import EpisodeReader
 from teleop_app.core.errors import TeleopError
-from ui.viewmodels.player_media import EpisodeMedia, media_of
+from ui.viewmodels.depth_colors import Range, depth_colors, depth_range
+from ui.viewmodels.player_media import CameraLine, EpisodeMedia, media_of
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +136,7 @@ class FrameWorker(QObject):
         self._readers: OrderedDict[Path, tuple[EpisodeReader, EpisodeMedia]] = OrderedDict()
         self._signatures: dict[Path, tuple[int, int] | None] = {}
         self._bad: set[tuple[Path, str, int]] = set()
+        self._ranges: dict[tuple[Path, str], Range] = {}
         self._thread = threading.Thread(target=self._run, name="player-frames", daemon=True)
         self._thread.start()
         application = QCoreApplication.instance()
@@ -272,6 +274,7 @@ class FrameWorker(QObject):
         self._readers.pop(path)[0].close()
         self._signatures.pop(path, None)
         self._bad = {key for key in self._bad if key[0] != path}
+        self._ranges = {key: shown for key, shown in self._ranges.items() if key[0] != path}
         self.cache.drop(path)
 
     def _decode(self, path: Path, camera: str, number: int, direction: int) -> None:
@@ -289,11 +292,18 @@ class FrameWorker(QObject):
         try:
             for each in range(first, number + 1):
                 if self.cache.get(path, camera, each) is None:
-                    self.cache.put(path, camera, each, image_of(reader.frame(camera, each)))
+                    self.cache.put(path, camera, each, image_of(self._pixels(reader, path, line, each)))
             self.arrived.emit(path, camera, number)
         except TeleopError as error:
             self._bad.add((path, camera, number))
             self.undecodable.emit(path, camera, number, error)
+
+    def _pixels(self, reader: EpisodeReader, path: Path, line: CameraLine, number: int) -> NDArray[np.uint8]:
+        if not line.depth_of:
+            return reader.frame(line.name, number)
+        counts = reader.depth(line.depth_of, number)
+        shown = self._ranges.setdefault((path, line.name), depth_range(counts))
+        return depth_colors(counts, shown)
 
     def _decode_preview(self, wanted: PreviewWanted) -> None:
         if wanted.path not in self._readers:

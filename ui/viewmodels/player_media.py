@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorders.reader import EpisodeReader
-from recorders.schema import EpisodeFooter, EpisodeHeader, EventRecord, topic_joints
+from recorders.schema import CameraHeader, EpisodeFooter, EpisodeHeader, EventRecord, topic_joints
 from recorders.series import series_names
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import EpisodeError
 from ui.viewmodels.preview_strip import PreviewStrip, strip_of
+from ui.viewmodels.sound_level import level_of
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -32,6 +33,7 @@ class CameraLine:
         capture_ns: Shape (k,), increasing.
         keyframes: Indices of keyframes, increasing.
         lost: Frames of the grid that were not recorded, as times [s] since the episode's start.
+        depth_of: Camera whose depth images these are, empty for a camera's own pictures.
     """
 
     name: str
@@ -41,6 +43,7 @@ class CameraLine:
     capture_ns: IntArray
     keyframes: IntArray
     lost: Array
+    depth_of: str = ""
 
     def nearest(self, at_ns: int) -> int:
         """Number of the frame captured nearest to a time, -1 when the camera has none."""
@@ -132,6 +135,7 @@ class EpisodeTracks:
         sent: As `measured`, shape (m, n).
         forces: Magnitude [N] by finger: times [s] and values, shape (j,) each.
         streams: Numeric streams by name, at their own rates.
+        levels: Loudness by microphone: times [s] and peaks 0..1.
         states: Control state.
         actors: Who drives.
         marks: Events.
@@ -146,6 +150,7 @@ class EpisodeTracks:
     sent: Array
     forces: dict[str, tuple[Array, Array]] = field(default_factory=dict)
     streams: dict[str, StreamCurves] = field(default_factory=dict)
+    levels: dict[str, tuple[Array, Array]] = field(default_factory=dict)
     states: tuple[Span, ...] = ()
     actors: tuple[Span, ...] = ()
     marks: tuple[Mark, ...] = ()
@@ -197,6 +202,7 @@ def media_of(reader: EpisodeReader) -> EpisodeMedia:
                 lost=_lost_times(track.seq, track.capture_ns, start_ns, track.camera.fps),
             )
         )
+    cameras += [line for camera in reader.header.cameras if (line := _depth_line(reader, camera))]
     return EpisodeMedia(
         path=reader.path,
         header=reader.header,
@@ -206,6 +212,25 @@ def media_of(reader: EpisodeReader) -> EpisodeMedia:
         cameras=tuple(cameras),
         key_s=max((reader.header.start_ns - start_ns) / NS_PER_S, 0.0) if reader.header.start_ns else 0.0,
         strip=strip_of(reader),
+    )
+
+
+def _depth_line(reader: EpisodeReader, camera: CameraHeader) -> CameraLine | None:
+    """The depth images of a camera as pictures of their own; None when it has none."""
+    if not camera.depth_unit_m:
+        return None
+    capture_ns = reader.depth_track(camera.name).capture_ns
+    if not len(capture_ns):
+        return None
+    return CameraLine(
+        name=f"{camera.name} depth",
+        width=camera.width,
+        height=camera.height,
+        fps=camera.fps,
+        capture_ns=capture_ns,
+        keyframes=np.arange(len(capture_ns)),
+        lost=np.zeros(0),
+        depth_of=camera.name,
     )
 
 
@@ -268,6 +293,10 @@ def tracks_of(reader: EpisodeReader, media: EpisodeMedia) -> EpisodeTracks:
         joints,
         forces=forces,
         streams=_streams(reader, media),
+        levels={
+            source.name: level_of(reader, source.name, media.start_ns, media.to_ns(media.duration_s))
+            for source in reader.header.audio
+        },
         states=spans_of(tick_s, ticks.state, media.duration_s),
         actors=spans_of(tick_s, ticks.actor, media.duration_s),
         marks=tuple(_mark(event, media) for event in reader.events()),

@@ -10,7 +10,6 @@ from PyQt6.QtCore import QRect
 from PyQt6.QtGui import QImage
 
 from recorders.reader import EpisodeReader
-from recorders.schema import ATTACHMENT_PREVIEW
 from teleop_app.core.errors import TeleopError
 from teleop_app.station.thumbnail import thumbnail_camera
 
@@ -45,12 +44,12 @@ class PreviewStrip:
 
 def strip_of(reader: EpisodeReader) -> PreviewStrip | None:
     """Returns the strip of an open episode; None when it has none, or one that does not fit its cameras."""
-    if ATTACHMENT_PREVIEW not in reader.container.contents.attachments:
-        return None
     try:
-        jpeg = reader.container.attachment(ATTACHMENT_PREVIEW)
+        jpeg = reader.preview
     except TeleopError as error:
         log.info("no preview strip: %s", error)
+        return None
+    if jpeg is None:
         return None
     image = QImage.fromData(jpeg, "JPEG")
     sizes = {camera.name: (camera.width, camera.height) for camera in reader.header.cameras}

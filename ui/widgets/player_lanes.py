@@ -1,11 +1,13 @@
-"""The lane under the pictures: who drove, the control state, and what happened, along the time axis."""
+"""The lanes under the pictures: who drove, the control state, what happened, and sound."""
 
 from __future__ import annotations
 
 # ruff: noqa: N802
 from collections.abc import Iterable
 
-from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QToolTip, QWidget
 
@@ -13,7 +15,7 @@ from teleop_app.core.types import Actor, ControlState
 from ui import theme
 from ui.theme import FontSize, Role
 from ui.viewmodels.player import TimeAxis
-from ui.viewmodels.player_media import EpisodeTracks, Mark, Span
+from ui.viewmodels.player_media import EpisodeTracks, Mark, Span, min_max_thinned
 from ui.widgets.time_ruler import LEFT_PX, TimeStrip, time_text
 
 _ROW_PX = 18
@@ -38,21 +40,29 @@ _STATE_ROLES = {
 
 
 class LaneView(TimeStrip):
-    """Three rows: driver, state, events. Pointing at an event tells its sentence."""
+    """Rows for driver, state and events, and one a microphone. Pointing at an event tells its sentence."""
 
     def __init__(self, axis: TimeAxis, parent: QWidget | None = None) -> None:
         super().__init__(axis, parent)
         self._tracks: EpisodeTracks | None = None
-        self.setFixedHeight(3 * _ROW_PX + 4)
-        self.setAccessibleName("Driver, state and events")
+        self._fit()
+        self.setAccessibleName("Driver, state, events and sound")
+
+    def _fit(self) -> None:
+        self.setFixedHeight((3 + len(self._levels)) * _ROW_PX + 4)
+
+    @property
+    def _levels(self) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        return self._tracks.levels if self._tracks is not None else {}
 
     def sizeHint(self) -> QSize:
         """Returns the fixed height."""
-        return QSize(theme.grid(40), 3 * _ROW_PX + 4)
+        return QSize(theme.grid(40), self.height())
 
     def set_tracks(self, tracks: EpisodeTracks | None) -> None:
         """Shows another episode's lanes."""
         self._tracks = tracks
+        self._fit()
         self.update()
 
     def marks_near(self, x: float) -> list[Mark]:
@@ -64,12 +74,16 @@ class LaneView(TimeStrip):
 
     def mousePressEvent(self, a0: QMouseEvent | None) -> None:
         """Moves the cursor; a press on an event moves it exactly there."""
-        if a0 is not None and a0.button() == Qt.MouseButton.LeftButton and a0.position().y() > 2 * _ROW_PX:
+        if a0 is not None and a0.button() == Qt.MouseButton.LeftButton and self._in_events(a0.position().y()):
             near = self.marks_near(a0.position().x())
             if near:
                 self.scrubbed.emit(near[0].at_s)
                 return
         super().mousePressEvent(a0)
+
+    @staticmethod
+    def _in_events(y: float) -> bool:
+        return 2 * _ROW_PX < y <= 3 * _ROW_PX
 
     def event(self, a0: QEvent | None) -> bool:
         """Shows what happened under the pointer."""
@@ -81,7 +95,10 @@ class LaneView(TimeStrip):
     def _tip(self, x: int, y: int) -> str:
         if self._tracks is None or x < LEFT_PX:
             return ""
-        if y > 2 * _ROW_PX:
+        if y > 3 * _ROW_PX:
+            row = min(int(y) // _ROW_PX - 3, len(self._levels) - 1)
+            return f"Loudness of {list(self._levels)[row]}" if row >= 0 else ""
+        if self._in_events(y):
             lines = [f"{time_text(m.at_s, 0.1)}  {m.text or m.kind} ({m.origin})" for m in self.marks_near(x)]
             return "\n".join(lines[:6])
         spans = self._tracks.actors if y < _ROW_PX else self._tracks.states
@@ -97,15 +114,18 @@ class LaneView(TimeStrip):
         t = theme.tokens()
         painter.fillRect(self.rect(), t.color(Role.PANEL))
         painter.setFont(theme.font(FontSize.LABEL))
-        for row, name in enumerate(("Driver", "State", "Events")):
+        for row, name in enumerate(("Driver", "State", "Events", *self._levels)):
             painter.setPen(t.color(Role.MUTED))
             label = QRectF(theme.grid(1), row * _ROW_PX + 2, LEFT_PX - theme.grid(1), _ROW_PX - 2)
-            painter.drawText(label, Qt.AlignmentFlag.AlignVCenter, name)
+            shown = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, int(label.width()))
+            painter.drawText(label, Qt.AlignmentFlag.AlignVCenter, shown)
         painter.setClipRect(self.time_rect().adjusted(-7, 0, 7, 0))
         if self._tracks is not None:
             self._draw_spans(painter, self._tracks.actors, 0)
             self._draw_spans(painter, self._tracks.states, 1)
             self._draw_marks(painter, self._tracks.marks)
+        for row, (at_s, peaks) in enumerate(self._levels.values(), start=3):
+            self._draw_level(painter, at_s, peaks, row)
         self.draw_cursor(painter)
         painter.end()
 
@@ -126,6 +146,21 @@ class LaneView(TimeStrip):
             if painter.fontMetrics().horizontalAdvance(word) + theme.grid(1) <= place.width():
                 painter.setPen(theme.text_color_on(fill) if role is not None else t.color(Role.MUTED))
                 painter.drawText(place.adjusted(4, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, word)
+
+    def _draw_level(
+        self, painter: QPainter, at_s: NDArray[np.float64], peaks: NDArray[np.float64], row: int
+    ) -> None:
+        """Draws loudness about the middle of a row, the loudest of what falls on each pixel."""
+        first = int(np.searchsorted(at_s, self._axis.start_s))
+        last = int(np.searchsorted(at_s, self._axis.end_s, side="right"))
+        times, loud = min_max_thinned(
+            at_s[first:last], peaks[first:last], max(round(self.time_rect().width()), 1)
+        )
+        middle, half = (row + 0.5) * _ROW_PX + 1, _ROW_PX / 2 - 2
+        painter.setPen(QPen(theme.tokens().color(Role.MUTED), 1))
+        for at, peak in zip(times.tolist(), loud.tolist(), strict=True):
+            x, reach = self.to_x(at), max(min(peak, 1.0) ** 0.5 * half, 0.5)
+            painter.drawLine(QLineF(x, middle - reach, x, middle + reach))
 
     def _draw_marks(self, painter: QPainter, marks: Iterable[Mark]) -> None:
         t = theme.tokens()
