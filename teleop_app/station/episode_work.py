@@ -87,7 +87,7 @@ class EpisodeWork:
         self._preparation = preparation
         self._feed = feed
         self._publish = publish
-        self._robot_model = robot_model
+        self._attachments = episode_attachments(context.config, robot_model)
         self._reserve = Reserve(context.data.open)
         self._disk_due_ns = 0
         self.cameras: dict[str, CameraSetup] = {}
@@ -292,7 +292,7 @@ class EpisodeWork:
                 self._data.open / f"{header.uuid}.mcap",
                 header,
                 destination=self._data.episodes / f"{header.uuid}.mcap",
-                attachments=episode_attachments(config, self._robot_model),
+                attachments=self._attachments,
                 flush_s=config.recording.flush_s,
                 reserve=self._reserve,
                 segment_s=config.recording.segment_s,

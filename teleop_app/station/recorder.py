@@ -102,6 +102,7 @@ class RecorderProcess:
         recovered = self._recover(catalog)
         self._catalog = RecorderCatalog(catalog, context.data.root, context.config.station.name)
         self._catalog.close_stale_sessions()
+        self._catalog.warm_up()
         simulated = any(arm.follower == "sim" for arm in context.config.arms)
         self._preparation = ScenePreparation(context.endpoints, simulated=simulated)
         self._station = Subscriber([context.endpoints.publish(name) for name in _SOURCES], _TOPICS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,14 @@ class RecorderCatalog:
         self._root = root
         self._station = station
         self._process = Author.process("recorder")
+
+    def warm_up(self) -> None:
+        """Ask what a stop asks, so that the first stop does not wait for what databases do once."""
+        nobody = str(uuid.uuid4())
+        self._catalog.next_index(nobody)
+        self._catalog.episode(nobody)
+        self._catalog.counts(EpisodeFilter(session_ids=(nobody,)))
+        self._catalog.episodes(EpisodeFilter(session_ids=(nobody,)), limit=20)
 
     def open_session(
         self, operator: str, task: str, instruction: str, target: int, simulated: dict[str, dict[str, object]]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from devices.sim.arms import ARMS
 from devices.sim.cell import TIMESTEP_S, Cell, TaskState
 from devices.sim.link import (
     COMMAND_RING,
@@ -18,10 +19,19 @@ from devices.sim.link import (
     pack_world,
 )
 from devices.sim.tasks import TASKS, make_task
+from devices.sim.wrench import AXES, WristWrench
 from teleop_app.core.bus import CommandServer, Publisher
 from teleop_app.core.clock import NS_PER_MS, NS_PER_S
 from teleop_app.core.errors import ConfigError
-from teleop_app.core.types import Array, ForceBatch, ProcessState, TaskStatus, WorldState
+from teleop_app.core.types import (
+    Array,
+    ForceBatch,
+    ProcessState,
+    StreamBatch,
+    StreamSetup,
+    TaskStatus,
+    WorldState,
+)
 from teleop_app.station.physics_pacer import PhysicsPacer
 from teleop_app.station.physics_watch import PhysicsWatch
 from teleop_app.station.process import Heartbeat, ProcessContext
@@ -39,6 +49,11 @@ WORLD_SLOTS: Final = 256
 _STEP_NS: Final = round(TIMESTEP_S * NS_PER_S)
 _WORLD_EVERY: Final = 5
 _FORCE_EVERY: Final = 2
+_WRENCH_BATCH: Final = 10
+_WRENCHES: Final = tuple(
+    StreamSetup(f"{arm.side}/wrench", "wrench", AXES, "N, N m", arm.tcp_site_name, 1.0 / TIMESTEP_S)
+    for arm in ARMS
+)
 _TASK_PERIOD_NS: Final = NS_PER_S // 10
 _STEPS_A_TURN: Final = 5
 _REPEAT_NS: Final = 2 * NS_PER_S
@@ -65,6 +80,10 @@ class SimulationProcess:
         self._scene = 1
         self._forces: list[tuple[int, Array]] = []
         self._force_seq = 0
+        self._wrench = WristWrench(cell.model, cell.data)
+        self._wrench_ns: list[int] = []
+        self._wrench_seq = 0
+        self._setup_due_ns = 0
         self._world_seq = 0
         self._task_due_ns = 0
         self._task_state = cell.task_state()
@@ -116,6 +135,7 @@ class SimulationProcess:
         for _ in range(min(self._pacer.due(now_ns), _STEPS_A_TURN)):
             self._step()
         self._publish_task(clock.now_ns())
+        self._publish_setups(clock.now_ns())
         self._commands.serve()
         self._heartbeat.beat(ProcessState.RUNNING, self._sentence(), self._metrics)
 
@@ -173,6 +193,10 @@ class SimulationProcess:
         self._good_qpos = qpos
         if step % _FORCE_EVERY == 0:
             self._forces.append((capture_ns, self._cell.finger_forces()))
+        self._wrench.sample()
+        self._wrench_ns.append(capture_ns)
+        if len(self._wrench_ns) >= _WRENCH_BATCH:
+            self._publish_wrench()
         if step % _WORLD_EVERY == 0:
             self._publish_world(capture_ns, sim_time_s, qpos)
 
@@ -231,6 +255,30 @@ class SimulationProcess:
             self._force_seq += len(self._forces)
             self._forces.clear()
             self._publisher.send("force", batch)
+
+    def _publish_wrench(self) -> None:
+        """The wrists' wrenches at the rate of the physics."""
+        times = np.array(self._wrench_ns, dtype=np.int64)
+        self._wrench_ns.clear()
+        wrenches = self._wrench.take()
+        if self._publisher is None:
+            return
+        for number, stream in enumerate(_WRENCHES):
+            batch = StreamBatch(
+                stream=stream.name,
+                seq=self._wrench_seq,
+                capture_ns=times,
+                values=np.ascontiguousarray(wrenches[:, number]),
+                receive_ns=self._context.clock.now_ns(),
+            )
+            self._publisher.send(f"batch/{stream.name}", batch)
+        self._wrench_seq += len(times)
+
+    def _publish_setups(self, now_ns: int) -> None:
+        if self._publisher is not None and now_ns >= self._setup_due_ns:
+            self._setup_due_ns = now_ns + NS_PER_S
+            for stream in _WRENCHES:
+                self._publisher.send("stream", stream)
 
     def _publish_task(self, now_ns: int) -> None:
         state = self._cell.task_state()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from devices.sim.arms import ARMS
 from devices.sim.cell import Cell
 from devices.sim.link import COMMAND_RING, STATE_RING, WORLD_RING, VectorReader, VectorWriter, unpack_state
 from teleop_app.core.bus import Endpoints, Publisher
@@ -15,7 +16,15 @@ from teleop_app.core.clock import NS_PER_MS, NS_PER_S, FakeClock
 from teleop_app.core.config import StationConfig
 from teleop_app.core.errors import ConfigError
 from teleop_app.core.paths import DataDir
-from teleop_app.core.types import Event, ForceBatch, ProcessStatus, TaskStatus, WorldState
+from teleop_app.core.types import (
+    Event,
+    ForceBatch,
+    ProcessStatus,
+    StreamBatch,
+    StreamSetup,
+    TaskStatus,
+    WorldState,
+)
 from teleop_app.station.process import ProcessContext
 from teleop_app.station.simulation import SimulationProcess
 
@@ -212,3 +221,24 @@ def test_a_slow_machine_says_so_and_goes_on(bench: Bench, monkeypatch: pytest.Mo
     monkeypatch.setattr(bench.cell, "step", step)
     bench.turns(4.0)
     assert bench.of(ProcessStatus)[-1].text == ""
+
+
+def test_the_wrists_wrenches_come_at_the_rate_of_the_physics(bench: Bench) -> None:
+    bench.turns(1.0)
+    setups = {setup.name: setup for setup in bench.of(StreamSetup)}
+    assert list(setups) == ["left/wrench", "right/wrench"]
+    assert setups["left/wrench"].values == ("fx", "fy", "fz", "tx", "ty", "tz")
+    mine = [batch for batch in bench.of(StreamBatch) if batch.stream == "left/wrench"]
+    times = np.concatenate([batch.capture_ns for batch in mine])
+    assert set(np.diff(times)) == {2 * NS_PER_MS}
+    assert len(times) == pytest.approx(500, abs=15)
+    assert [batch.seq for batch in mine] == list(range(0, len(times), 10))
+    model, data = bench.cell.model, bench.cell.data
+    body = model.body(ARMS[0].gripper_body_name).id
+    site = data.site(ARMS[0].tcp_site_name)
+    weight = np.array([0.0, 0.0, model.body_subtreemass[body] * 9.81])
+    at_rest = mine[-1].values[-1]
+    axes = site.xmat.reshape(3, 3)
+    assert axes @ at_rest[:3] == pytest.approx(weight, abs=0.02)
+    arm = data.subtree_com[body] - site.xpos
+    assert axes @ at_rest[3:] == pytest.approx(np.cross(arm, weight), abs=0.005)
