@@ -54,7 +54,10 @@ def _read(path: Path, killed_ns: int) -> dict[str, Any]:
     """Decodes everything; a row is an instant that every camera has."""
     with EpisodeReader(path) as reader:
         tracks = [reader.video(camera.name) for camera in reader.header.cameras]
-        common = set.intersection(*(set(track.seq.tolist()) for track in tracks))
+        start_ns = reader.header.start_ns  # the pre-roll does not count
+        common = set.intersection(
+            *(set(track.seq[track.capture_ns >= start_ns].tolist()) for track in tracks)
+        )
         frames = sum(1 for camera in reader.header.cameras for _ in reader.frames(camera.name))
         last_ns = min(int(track.capture_ns[-1]) for track in tracks)
         return {
