@@ -91,10 +91,14 @@ class Budget:
         self.random = random.Random(self.seed)
 
     def tries(self, report: RowReport, count: int | None = None) -> Iterator[int]:
-        """Numbers of the faults to make now; says how far it is every few seconds."""
+        """Numbers of the faults to make now; tells each problem, and every few seconds how far it is."""
         total = self.count if count is None else count
         began = said = time.monotonic()
+        told = len(report.problems)
         for number in range(total):
+            for problem in report.problems[told:]:
+                self.say(f"{report.name}: {problem}")
+            told = len(report.problems)
             now = time.monotonic()
             if self.minutes is not None and now - began > self.minutes * 60:
                 return
