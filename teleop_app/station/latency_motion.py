@@ -15,7 +15,9 @@ from teleop_app.core.types import Array, IntArray
 LEAST_CONFIDENCE: Final = 0.6
 LEAST_SAMPLES: Final = 40
 MOST_SPREAD_S: Final = 0.06
+_COARSE_S: Final = 0.02
 _STEP_S: Final = 0.004
+_FINE: Final = 6
 _PARTS: Final = 4
 _LEAST_PART: Final = 24
 _LEAST_POWER: Final = 1e-12
@@ -105,16 +107,21 @@ def _peak(
     t_first: Array, first: Array, t_second: Array, second: Array, max_lag_s: float
 ) -> tuple[float, float]:
     """The lag of the highest correlation, by a parabola through it and its neighbours, and its height."""
-    count = round(max_lag_s / _STEP_S)
-    lags = np.arange(-count, count + 1) * _STEP_S
     wanted = np.diff(second, axis=0)
-    heights = np.array([_agreement(_increments(t_first, first, t_second - lag), wanted) for lag in lags])
-    at = int(np.argmax(heights))
-    if at in (0, len(lags) - 1):
-        return float(lags[at]), 0.0  # a peak that may lie anywhere beyond is none
+
+    def heights_at(lags: Array) -> Array:
+        return np.array([_agreement(_increments(t_first, first, t_second - lag), wanted) for lag in lags])
+
+    coarse = np.arange(-round(max_lag_s / _COARSE_S), round(max_lag_s / _COARSE_S) + 1) * _COARSE_S
+    near = coarse[int(np.argmax(heights_at(coarse)))]
+    if abs(near) > max_lag_s - _COARSE_S:
+        return float(near), 0.0  # a peak that may lie anywhere beyond is none
+    lags = np.asarray(near + np.arange(-_FINE, _FINE + 1) * _STEP_S, np.float64)
+    heights = heights_at(lags)
+    at = min(max(int(np.argmax(heights)), 1), len(lags) - 2)
     left, middle, right = heights[at - 1 : at + 2]
     bend = left - 2.0 * middle + right
-    shift = 0.5 * (left - right) / bend if bend < 0 else 0.0
+    shift = min(max(0.5 * (left - right) / bend, -1.0), 1.0) if bend < 0 else 0.0
     return float(lags[at] + shift * _STEP_S), float(middle)
 
 

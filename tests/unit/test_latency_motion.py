@@ -27,7 +27,7 @@ def _record(motion, rate_hz: float, seconds: float, lag_ms: float, rng, jitter_m
     return UPTIME_NS + np.round((times + lag_ms * 1e-3) * 1e9).astype(np.int64), motion(times)
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(st.integers(0, 2**32), st.floats(-150, 150))
 def test_a_follower_lags_behind_its_leader(seed, lag_ms):
     rng = np.random.default_rng(seed)
