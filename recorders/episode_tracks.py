@@ -36,7 +36,16 @@ from recorders.schema import (
 from recorders.sensor_tracks import audio_track, clock_fits, stream_track
 from recorders.series import Series, series_of
 from recorders.time_access import Span, topic_blocks, within
-from recorders.tracks import Decoder, TickColumns, concatenated
+from recorders.track_builders import (
+    Builder,
+    ForceBuilder,
+    JointBuilder,
+    TickBuilder,
+    WorldBuilder,
+    fill,
+    fill_together,
+)
+from recorders.tracks import Decoder, concatenated
 from teleop_app.core.clock import NS_PER_S, ClockAnchor
 from teleop_app.core.errors import EpisodeError
 from teleop_app.core.types import ClockFit
@@ -59,7 +68,9 @@ class EpisodeTracks:
         self._anchor = ClockAnchor(header.anchor_monotonic_ns, header.anchor_utc_ns)
         self._decoders: dict[int, Decoder] = {}
         self._joints: dict[str, JointTrack] = {}
+        self._forces: dict[str, ForceTrack] = {}
         self._ticks: tuple[TickTrack, Array] | None = None
+        self._world: tuple[()] | tuple[WorldTrack | None] = ()
 
     def joints(self, kind: str, span: Span | None = None) -> JointTrack:
         """A joint-vector stream, empty when it was not recorded.
@@ -77,23 +88,33 @@ class EpisodeTracks:
             )
         if kind in self._joints:
             return self._joints[kind] if span is None else within(self._joints[kind], span)
-        topic, names = topic_joints(kind), self.header.joint_names
-        times, values = [], [np.zeros((0, len(names), 3))]
-        for block in tracks.joined(self._blocks(topic, span)):
-            times.append(block.log_utc_ns)
-            values.append(tracks.joint_values(block, names, self.decoder(topic)))
-        whole = np.concatenate(values)
-        track = JointTrack(
-            names=names,
-            capture_ns=self.to_monotonic(concatenated(times)),
-            position=np.ascontiguousarray(whole[:, :, 0]),
-            velocity=np.ascontiguousarray(whole[:, :, 1]),
-            effort=np.ascontiguousarray(whole[:, :, 2]),
-        )
+        builder = self._joint_builder(kind)
+        fill(builder, self._blocks(topic_joints(kind), span))
+        track = builder.track(self.to_monotonic)
         if span is not None:
             return within(track, span)
         self._joints[kind] = track
         return track
+
+    def _joint_builder(self, kind: str) -> JointBuilder:
+        return JointBuilder(self.header.joint_names, lambda: self.decoder(topic_joints(kind)))
+
+    def load(self) -> None:
+        """Read all joint streams, ticks, forces and the world in one pass; asking for them is then free.
+
+        Raises:
+            EpisodeError: The file is damaged.
+        """
+        joints = {kind: self._joint_builder(kind) for kind in JOINT_KINDS}
+        forces = {name: ForceBuilder(name) for name in self.header.force_sensors}
+        ticks, world = TickBuilder(len(self.header.arms)), WorldBuilder()
+        builders: dict[str, Builder] = {topic_joints(kind): builder for kind, builder in joints.items()}
+        builders |= {topic_force(name): builder for name, builder in forces.items()}
+        fill_together(self.container, {**builders, TOPIC_TICK: ticks, TOPIC_WORLD: world})
+        self._joints = {kind: builder.track(self.to_monotonic) for kind, builder in joints.items()}
+        self._forces = {name: builder.track(self.to_monotonic) for name, builder in forces.items()}
+        self._ticks = ticks.track(self.to_monotonic)
+        self._world = (world.track(self.to_monotonic),)
 
     def series(self, name: str, span: Span | None = None) -> Series:
         """Any numeric stream in one shape; without samples when none was recorded.
@@ -167,19 +188,9 @@ class EpisodeTracks:
     def _tick_columns(self, span: Span | None) -> tuple[TickTrack, Array]:
         if self._ticks is not None:
             return self._ticks
-        columns, times = TickColumns(), []
-        for block in tracks.joined(self._blocks(TOPIC_TICK, span)):
-            times.append(block.log_utc_ns)
-            columns.add(block, len(self.header.arms))
-        track = TickTrack(
-            capture_ns=self.to_monotonic(concatenated(times)),
-            lateness_ns=concatenated(columns.lateness_ns),
-            input_age_ns=concatenated(columns.input_age_ns),
-            flags=concatenated(columns.flags),
-            state=tuple(columns.state),
-            actor=tuple(columns.actor),
-        )
-        found = track, np.concatenate([np.zeros((0, len(self.header.arms))), *columns.gripper])
+        builder = TickBuilder(len(self.header.arms))
+        fill(builder, self._blocks(TOPIC_TICK, span))
+        found = builder.track(self.to_monotonic)
         if span is None:
             self._ticks = found
         return found
@@ -194,12 +205,11 @@ class EpisodeTracks:
         Raises:
             EpisodeError: The file is damaged.
         """
-        times, forces = [], [np.zeros((0, 3))]
-        for block in tracks.joined(self._blocks(topic_force(name), span)):
-            stamps, values = tracks.force_values(block)
-            times.append(stamps)
-            forces.append(values)
-        track = ForceTrack(name, self.to_monotonic(concatenated(times)), np.concatenate(forces))
+        if name in self._forces:
+            return self._forces[name] if span is None else within(self._forces[name], span)
+        builder = ForceBuilder(name)
+        fill(builder, self._blocks(topic_force(name), span))
+        track = builder.track(self.to_monotonic)
         return track if span is None else within(track, span)
 
     def world(self, span: Span | None = None) -> WorldTrack | None:
@@ -211,22 +221,13 @@ class EpisodeTracks:
         Raises:
             EpisodeError: The file is damaged.
         """
-        times, clock, states = [], [], []
-        for block in tracks.joined(self._blocks(TOPIC_WORLD, span)):
-            times.append(block.log_utc_ns)
-            sim_time_s, qpos = tracks.world_values(block)
-            clock.append(sim_time_s)
-            states.append(qpos)
-        if not states:
-            return None
-        if len({qpos.shape[1] for qpos in states}) > 1:
-            raise self.container.damaged("its world states have different lengths")
-        track = WorldTrack(
-            capture_ns=self.to_monotonic(concatenated(times)),
-            sim_time_s=np.concatenate(clock),
-            qpos=np.concatenate(states),
-        )
-        return track if span is None else within(track, span)
+        if self._world:
+            track = self._world[0]
+        else:
+            builder = WorldBuilder()
+            fill(builder, self._blocks(TOPIC_WORLD, span))
+            track = builder.track(self.to_monotonic)
+        return track if span is None or track is None else within(track, span)
 
     def stream(self, name: str, span: Span | None = None) -> StreamTrack:
         """A numeric stream, empty when it has no samples.

@@ -33,7 +33,7 @@ CODECS: dict[str, tuple[str, dict[str, str]]] = {
             "tune": "zerolatency",
             "crf": "{crf}",
             "forced-idr": "1",
-            "x264-params": "scenecut=0:sliced-threads=0:repeat-headers=1:annexb=1",
+            "x264-params": "scenecut=0:sliced-threads=0:repeat-headers=1:annexb=1:cabac=0",
         },
     ),
     "nvenc": (

@@ -224,7 +224,7 @@ class RecordingSection(_Section):
 
     preset: Literal["ultrafast", "superfast", "veryfast", "faster"] = "superfast"
     crf: int = Field(default=23, ge=10, le=40)
-    keyframe_frames: int = Field(default=15, ge=1, le=300)
+    keyframe_frames: int = Field(default=10, ge=1, le=300)
     flush_s: float = Field(default=0.2, ge=0.02, le=5.0)
     countdown_s: float = Field(default=0.0, ge=0.0, le=30.0)
     autosave_s: float = Field(default=5.0, ge=0.0, le=120.0)

@@ -9,6 +9,7 @@ import pytest
 from recorders import tracks, wire_columns
 from recorders.container import Block
 from recorders.reader import EpisodeReader
+from recorders.schema import JOINT_KINDS
 from recorders.series import series_names
 from recorders.synthetic import feed, full_header, synthetic_header, synthetic_samples
 from recorders.writer import EpisodeWriter
@@ -220,3 +221,16 @@ def test_fields_in_step():
     assert found[2].value.tolist() == [7, 0, 0, -1]
     assert found.texts(3) == ["hi", "", "x", ""]
     assert found.texts(9) == [""] * 4
+
+
+def test_loaded_in_one_pass_is_loaded_one_by_one(written):
+    with EpisodeReader(written[0]) as one_pass, EpisodeReader(written[0]) as single:
+        one_pass.load()
+        begin = one_pass.header.anchor_monotonic_ns
+        for span in (None, (begin + 400_000_000, begin + 700_000_000)):
+            for kind in JOINT_KINDS:
+                equal(one_pass.joints(kind, span), single.joints(kind, span))
+            for name in one_pass.header.force_sensors:
+                equal(one_pass.force(name, span), single.force(name, span))
+            equal(one_pass.ticks(span), single.ticks(span))
+            equal(one_pass.world(span), single.world(span))
