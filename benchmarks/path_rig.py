@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from benchmarks.rig import CAMERAS, TASK, bench_config
 from benchmarks.tree import PeakMemory
 from teleop_app.core.config import CameraSection, StationConfig, station_text
 from teleop_app.core.errors import StationError, TeleopError
-from teleop_app.core.paths import DataDir
+from teleop_app.core.paths import DataDir, shared_memory_dir
 from teleop_app.station.client import StationClient
 from teleop_app.station.process import take_last_words
 
@@ -192,6 +193,8 @@ def recording_path(
     finally:
         client.close()
         _end(processes)
+        for place in (shared_memory_dir(data.run_dir()), data.run_dir()):
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _wait_ready(path: RecordingPath, data: DataDir) -> None:
