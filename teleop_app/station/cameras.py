@@ -30,7 +30,7 @@ _SETUP_PERIOD_NS: Final = NS_PER_S
 _SILENT_NS: Final = NS_PER_S // 2
 
 
-_TELL_PERIOD_NS: Final = NS_PER_S // 5
+_TELL_PERIOD_NS: Final = NS_PER_S // 2
 
 ENCODER_PATIENCE_S: Final = 5.0
 TOO_SLOW: Final = "the machine was too slow for the cameras"
