@@ -112,11 +112,12 @@ def _peak(
     def heights_at(lags: Array) -> Array:
         return np.array([_agreement(_increments(t_first, first, t_second - lag), wanted) for lag in lags])
 
-    coarse = np.arange(-round(max_lag_s / _COARSE_S), round(max_lag_s / _COARSE_S) + 1) * _COARSE_S
+    steps = round(max_lag_s / _COARSE_S)
+    coarse = np.linspace(-steps, steps, 2 * steps + 1, dtype=np.float64) * _COARSE_S
     near = coarse[int(np.argmax(heights_at(coarse)))]
     if abs(near) > max_lag_s - _COARSE_S:
         return float(near), 0.0  # a peak that may lie anywhere beyond is none
-    lags = np.asarray(near + np.arange(-_FINE, _FINE + 1) * _STEP_S, np.float64)
+    lags = near + np.linspace(-_FINE, _FINE, 2 * _FINE + 1, dtype=np.float64) * _STEP_S
     heights = heights_at(lags)
     at = min(max(int(np.argmax(heights)), 1), len(lags) - 2)
     left, middle, right = heights[at - 1 : at + 2]
