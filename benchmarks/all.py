@@ -2,7 +2,7 @@
 
 Run: python -m benchmarks.all [--peers] [--quick] [--only record read] [--resume] [--markdown]
 
-About 35 minutes, with the peers up to 5 hours; a quick run takes under 3 (15 with the peers) and shows only
+About 50 minutes, with the peers up to 5 hours; a quick run takes about 4 (15 with the peers) and shows only
 that everything works. The results so far are written after each benchmark.
 """
 
