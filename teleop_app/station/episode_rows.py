@@ -10,6 +10,10 @@ from sessions.rows import EpisodeRow, StreamRow
 from sessions.states import EpisodeState, Outcome
 
 _NO_SPAN = (0, 0)
+_SENSORS = ("/stream/", "/audio/", "/force/")
+_SAMPLED = frozenset({"control", "joints", "camera", "force", "audio", "stream", "sim"})
+"""First parts of the topics that hold samples at a rate; the catalog lists no others."""
+_BESIDE = ("/stamps", "/calibration")
 
 
 def session_id_of(header: EpisodeHeader) -> str:
@@ -100,7 +104,7 @@ def stream_rows(
     rows = []
     for topic, count in footer.counts.items():
         start_ns, end_ns = spans.get(topic, _NO_SPAN)
-        if (start_ns, end_ns) == _NO_SPAN:
+        if (start_ns, end_ns) == _NO_SPAN or not _is_sampled(topic):
             continue
         measured_hz = (count - 1) * 1e9 / (end_ns - start_ns) if end_ns > start_ns else 0.0
         is_control = topic.startswith(("/joints/", "/control/", "/operator/"))
@@ -108,6 +112,10 @@ def stream_rows(
         kind = kinds.get(topic, topic.split("/")[1])
         rows.append(StreamRow(topic, kind, rate_hz, count, footer.lost.get(topic, 0), start_ns, end_ns))
     return rows
+
+
+def _is_sampled(topic: str) -> bool:
+    return topic.split("/")[1] in _SAMPLED and not topic.endswith(_BESIDE)
 
 
 def verdict_reasons(header: EpisodeHeader, footer: EpisodeFooter) -> tuple[str, ...]:
@@ -131,6 +139,11 @@ def verdict_reasons(header: EpisodeHeader, footer: EpisodeFooter) -> tuple[str, 
         sentences.append(f"Control ran late: p99 {footer.late_p99_ms:.1f} ms of a {period_ms:g} ms period.")
     if footer.lost.get("/input", 0):
         sentences.append(f"{footer.lost['/input']} operator samples missing.")
+    sentences += [
+        f"{count} samples of {topic.strip('/')} missing."
+        for topic, count in footer.lost.items()
+        if topic.startswith(_SENSORS) or topic.endswith("/depth")
+    ]
     if footer.truncated:
         sentences.append("The recording was cut short.")
     return (*sentences, *(reason for reason in footer.lost_reasons if not reason[0].isdigit()))
