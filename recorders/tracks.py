@@ -23,10 +23,26 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
+def _cdr_string(payload: bytes) -> str:
+    """A std_msgs/msg/String in CDR: four bytes of head, the length with its final zero, the text."""
+    if len(payload) < 9 or int.from_bytes(payload[4:8], "little") != len(payload) - 8:
+        raise EpisodeError(f"A {messages.ROS_STRING} message cannot be decoded", why="its length is wrong")
+    try:
+        return payload[8:-1].decode()
+    except UnicodeDecodeError as error:
+        raise EpisodeError(
+            f"A {messages.ROS_STRING} message cannot be decoded", why="it is no text"
+        ) from error
+
+
 class Decoder:
-    """Decodes messages of one schema by its own descriptor: for files of any writer, slow."""
+    """Decodes messages of one schema, protobuf by its own descriptor: for files of any writer, slow."""
 
     def __init__(self, schema: Schema) -> None:
+        self.name = schema.name
+        if schema.name == messages.ROS_STRING:
+            self._decode = _cdr_string
+            return
         try:
             decode = DecoderFactory().decoder_for("protobuf", schema)
         except Exception as error:  # the descriptor comes from the file and can be anything
@@ -34,7 +50,6 @@ class Decoder:
         if decode is None:
             raise EpisodeError(f"The schema {schema.name} is not protobuf")
         self._decode = decode
-        self.name = schema.name
 
     def decode(self, payload: bytes) -> Any:
         """One message.
