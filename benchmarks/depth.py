@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def measure(arguments: argparse.Namespace, folder: Path, figures: Figures) -> dict[str, Any]:
-    """Views of the simulated cell from above and from the wrist, as drawn and as a stereo camera sees them."""
+    """Views of the simulated cell from above and from a wrist, as drawn and as a stereo camera sees them."""
     clean = _views(arguments.images)
     rng = np.random.default_rng(1)
     scenes = {"drawn": [_counts(view) for view in clean], "stereo": [_seen(view, rng) for view in clean]}
