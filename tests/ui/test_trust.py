@@ -56,6 +56,7 @@ def test_a_frame_dropped_on_the_way_is_not_counted_twice():
         ("video/overhead", "overhead"),
         ("/camera/overhead/depth", "overhead depth"),
         ("/stream/left/wrench", "left/wrench"),
+        ("stream left/wrench", "left/wrench"),
         ("/joints/measured", "joints measured"),
         ("overhead", "overhead"),
     ],

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 _NEAR_SHARE, _FAR_SHARE = 2.0, 98.0
-"""Percentiles of the first image that get the ends of the scale."""
+"""Percentiles that get the ends of the scale."""
+_LOOKED_AT = 5
 Range = tuple[float, float]
 
 
-def depth_range(counts: NDArray[np.uint16]) -> Range:
-    """Returns the nearest and farthest count to tell apart, from an image of shape (height, width)."""
-    seen = counts[counts > 0]
+def depth_range(image: Callable[[int], NDArray[np.uint16]], count: int) -> Range:
+    """Returns the nearest and farthest count to tell apart in an episode, from a few images spread over it.
+
+    Args:
+        image: Returns an image by its number, shape (height, width).
+        count: How many there are, at least 1.
+    """
+    numbers = dict.fromkeys(np.linspace(0, count - 1, _LOOKED_AT).astype(int).tolist())
+    seen = np.concatenate([counts[counts > 0] for counts in map(image, numbers)])
     if not len(seen):
         return 1.0, 2.0
     near, far = np.percentile(seen, [_NEAR_SHARE, _FAR_SHARE])

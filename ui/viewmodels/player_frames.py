@@ -301,9 +301,10 @@ class FrameWorker(QObject):
     def _pixels(self, reader: EpisodeReader, path: Path, line: CameraLine, number: int) -> NDArray[np.uint8]:
         if not line.depth_of:
             return reader.frame(line.name, number)
-        counts = reader.depth(line.depth_of, number)
-        shown = self._ranges.setdefault((path, line.name), depth_range(counts))
-        return depth_colors(counts, shown)
+        key = path, line.name
+        if key not in self._ranges:
+            self._ranges[key] = depth_range(lambda n: reader.depth(line.depth_of, n), len(line.capture_ns))
+        return depth_colors(reader.depth(line.depth_of, number), self._ranges[key])
 
     def _decode_preview(self, wanted: PreviewWanted) -> None:
         if wanted.path not in self._readers:

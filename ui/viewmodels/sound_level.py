@@ -38,7 +38,7 @@ def level_of(reader: EpisodeReader, microphone: str, start_ns: int, end_ns: int)
             peaks.append(peak)
     if not bins:
         return np.zeros(0), np.zeros(0)
-    return np.concatenate(bins) * (BIN_NS / NS_PER_S), np.concatenate(peaks)
+    return np.concatenate(bins).astype(np.float64) * (BIN_NS / NS_PER_S), np.concatenate(peaks)
 
 
 def peaks_of(track: AudioTrack, start_ns: int) -> tuple[IntArray, Array]:

@@ -120,7 +120,7 @@ def losses(lost: Mapping[str, int], dropped: Mapping[str, int]) -> tuple[Loss, .
 
 def stream_name(topic: str) -> str:
     """Returns what people call a stream: `/camera/overhead/video` is `overhead`."""
-    parts = topic.strip("/").split("/")
+    parts = topic.removeprefix("stream ").strip("/").split("/")
     match parts:
         case ["camera", *name, "video"] if name:
             return "/".join(name)

@@ -87,7 +87,8 @@ def stream_rows(streams: tuple[StreamRow, ...]) -> QGridLayout:
         head = QLabel(text)
         head.setProperty("kind", "label")
         grid.addWidget(head, 0, column, right if column else Qt.AlignmentFlag.AlignLeft)
-    for line, stream in enumerate(streams, start=1):
+    samples = [stream for stream in streams if not stream.name.endswith("/stamps")]  # times of the frames
+    for line, stream in enumerate(samples, start=1):
         name = ElidedLabel(stream_name(stream.name))
         name.setFont(theme.font(FontSize.LABEL))
         name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
