@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ from recorders.tracks import concatenated, unwrapped
 from teleop_app.core.clock import NS_PER_S
 
 IntArray = NDArray[np.int64]
+Numbers = tuple[IntArray, IntArray]
+"""Numbers and UTC times [ns] of a topic's messages, shape (k,)."""
 _EARLY_S = 0.25
 """Streams end this far apart when nothing is wrong: what a chunk holds, and what an encoder takes."""
 
@@ -80,8 +82,14 @@ def find_losses(container: Container, header: EpisodeHeader, origin_utc_ns: int 
     Raises:
         EpisodeError: A chunk is damaged.
     """
-    streams = {topic: _numbers(container, topic) for topic in numbered_topics(header)}
-    present = {topic: found for topic, found in streams.items() if len(found[0])}
+    return losses_in(read_numbers(container, numbered_topics(header)), header, origin_utc_ns)
+
+
+def losses_in(
+    streams: Mapping[str, Numbers], header: EpisodeHeader, origin_utc_ns: int = 0
+) -> tuple[Loss, ...]:
+    """As `find_losses`, of numbers that were read before."""
+    present = {topic: streams[topic] for topic in numbered_topics(header) if topic in streams}
     if not present:
         return ()
     first_ns = origin_utc_ns or min(int(times[0]) for _, times in present.values())
@@ -137,10 +145,28 @@ def lost_by_topic(losses: tuple[Loss, ...]) -> dict[str, int]:
     return lost
 
 
-def _numbers(container: Container, topic: str) -> tuple[IntArray, IntArray]:
-    """Numbers and times of a topic's messages."""
-    blocks = list(container.blocks(topic))
-    return unwrapped(concatenated(b.seq for b in blocks)), concatenated(b.log_utc_ns for b in blocks)
+def read_numbers(container: Container, topics: Iterable[str]) -> dict[str, Numbers]:
+    """Numbers and times of the messages of topics that have any, in one pass over the file.
+
+    Raises:
+        EpisodeError: A chunk is damaged.
+    """
+    wanted = set(topics)
+    blocks: dict[int, list[tuple[IntArray, IntArray]]] = {
+        channel.id: [] for channel in container.contents.channels.values() if channel.topic in wanted
+    }
+    for place in container.contents.chunks:
+        for channel in place.channels & blocks.keys():
+            block = container.block(place, channel)
+            blocks[channel].append((block.seq, block.log_utc_ns))
+    return {
+        container.contents.channels[channel].topic: (
+            unwrapped(concatenated(seq for seq, _ in found)),
+            concatenated(times for _, times in found),
+        )
+        for channel, found in blocks.items()
+        if found
+    }
 
 
 def _gaps(topic: str, seq: IntArray, times: IntArray, first_ns: int) -> list[Loss]:

@@ -6,15 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recorders.container import Container
 from recorders.episode_figures import Figures, TakenTimes, named_topics, worst_of
 from recorders.ledger import NEVER_ARRIVED
-from recorders.losses import Loss, find_losses, lost_by_topic
+from recorders.losses import Loss, losses_in, lost_by_topic, numbered_topics, read_numbers
 from recorders.reader import EpisodeReader
 from recorders.schema import TOPIC_TICK, EpisodeFooter, EpisodeHeader, SegmentRef, topic_video
-from recorders.tracks import concatenated
 
 
 @dataclass(slots=True)
@@ -119,10 +117,12 @@ def summary_of_messages(reader: EpisodeReader, origin_ns: int = 0) -> Summary:
     """
     container, header = reader.container, reader.header
     offset_ns = header.anchor_utc_ns - header.anchor_monotonic_ns
-    losses = find_losses(container, header, origin_ns and origin_ns + offset_ns)
+    named = named_topics(header)
+    numbers = read_numbers(container, {*numbered_topics(header), *named.values()})
+    losses = losses_in(numbers, header, origin_ns and origin_ns + offset_ns)
     ticks = reader.ticks()
     times = {
-        name: stamps for name, topic in named_topics(header).items() if len(stamps := _times(reader, topic))
+        name: reader.to_monotonic(numbers[topic][1]) for name, topic in named.items() if topic in numbers
     }
     cameras = tuple(camera.name for camera in header.cameras)
     first_ns, last_ns = edges(reader)
@@ -163,10 +163,7 @@ def leading_topics(header: EpisodeHeader) -> list[str]:
 def _counts(container: Container) -> Counter[str]:
     counts: Counter[str] = Counter()
     for place in container.contents.chunks:
-        for channel, offsets in container.message_offsets(place).items():
+        index = container.index_of(place) if place.index_length else container.message_offsets(place)
+        for channel, offsets in index.items():
             counts[container.contents.channels[channel].topic] += len(offsets)
     return counts
-
-
-def _times(reader: EpisodeReader, topic: str) -> NDArray[np.int64]:
-    return reader.to_monotonic(concatenated(block.log_utc_ns for block in reader.container.blocks(topic)))
