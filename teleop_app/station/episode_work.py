@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 _REMEMBERED = 20
 """Episodes of which the review card can be shown again after an undo."""
 _DISK_CHECK_NS = NS_PER_S
+_STREAM_GONE_NS = 5 * NS_PER_S
+"""A sensor introduces itself about once a second; one that no longer does is not there."""
 _KEY_AGE_NS = NS_PER_S
 """A key press is acted on within this time; an older stamp is not believed."""
 _STOP_FREE_BYTES = 16 << 20
@@ -52,7 +54,7 @@ class EpisodeWork:
         cameras: What each camera delivers.
         task: The simulation's last word on the task.
         force_sensors: Names, empty until the first batch was seen.
-        streams: Numeric streams that introduced themselves, by name.
+        streams: Numeric streams that introduced themselves, by name, and when they last did.
         microphones: By name, once heard.
         session: The sitting, None when none is open.
         recording: The open episode.
@@ -94,7 +96,7 @@ class EpisodeWork:
         self.task: TaskStatus | None = None
         self.scene = Scene()
         self.force_sensors: tuple[str, ...] = ()
-        self.streams: dict[str, StreamSetup] = {}
+        self.streams: dict[str, tuple[StreamSetup, int]] = {}
         self.microphones: dict[str, AudioHeader] = {}
         self.session: OpenSession | None = None
         self.recording: Recording | None = None
@@ -283,7 +285,9 @@ class EpisodeWork:
             self.cameras,
             self.force_sensors,
             start_ns=key_ns,
-            streams=self.streams.values(),
+            streams=[
+                setup for setup, heard_ns in self.streams.values() if key_ns - heard_ns < _STREAM_GONE_NS
+            ],
             audio=self.microphones.values(),
         )
         try:

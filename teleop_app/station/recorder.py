@@ -214,7 +214,7 @@ class RecorderProcess:
                 for process in value.processes:
                     self._listen_to(process.process)
             elif isinstance(value, StreamSetup):
-                self._work.streams[value.name] = value
+                self._work.streams[value.name] = (value, self._clock.now_ns())
             elif isinstance(value, Event):
                 self._hear_event(value)
 

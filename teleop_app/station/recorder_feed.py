@@ -44,7 +44,7 @@ class SampleFeed:
         endpoints: Of the station.
         processes: Publishers known from the start; `connect` adds more.
         span_ns: How much is kept while nothing is recorded.
-        introduce: Called with the first message of each topic.
+        introduce: Called with the first message of each topic, and with the first one after a `forget`.
         max_messages: Room.
         max_bytes: Room.
 
@@ -102,6 +102,7 @@ class SampleFeed:
         """Drop what waits: what was captured before `floor_ns` belongs to no next episode."""
         self._waiting.clear()
         self._bytes = 0
+        self._introduced.clear()
         self.floor_ns = max(self.floor_ns, floor_ns)
 
     def collect(self, now_ns: int) -> None:
