@@ -280,6 +280,7 @@ def tracks_of(reader: EpisodeReader, media: EpisodeMedia) -> EpisodeTracks:
     Raises:
         EpisodeError: The file is damaged.
     """
+    reader.load()
     joints = joints_of(reader, media)
     ticks = reader.ticks()
     tick_s = (ticks.capture_ns - media.start_ns) / NS_PER_S
