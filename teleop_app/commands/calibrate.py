@@ -67,7 +67,7 @@ def latency(
         config = load_station(file)
         cameras = [each.name for each in config.cameras]
         wanted = _of_cameras([*(camera or []), *(cameras if every else [])], seconds, display_hz)
-        wanted |= _of_arms(arm or [], by or cameras[0], seconds)
+        wanted |= _of_arms(arm or [], by or next(iter(cameras), ""), seconds)
         if not wanted:
             raise ConfigError("Nothing to measure", next_step="Give --camera NAME, --arm NAME or --all")
         with _moving(client, scripted):
