@@ -18,6 +18,7 @@ from recorders.reader import EpisodeReader
 from recorders.recovery import digest_file
 from recorders.schema import TOPIC_EVENT, TOPIC_INPUT, EpisodeFooter
 from recorders.tracks import Decoder
+from recorders.verify_sensors import sensor_findings
 from recorders.video import H264Decoder
 from teleop_app.core.errors import EpisodeError, StorageError, UnreadableError
 
@@ -155,6 +156,7 @@ class _Check:
             self._counts(container, reader.footer, counts)
             for camera in reader.header.cameras:
                 self._video(reader, camera.name)
+            self.findings.extend(sensor_findings(reader, full=self.full))
             self.losses = find_losses(container, reader.header)
             for name in container.contents.attachments:
                 container.attachment(name)

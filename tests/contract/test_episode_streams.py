@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from recorders.synthetic import feed, full_header, synthetic_header, synthetic_s
 from recorders.synthetic_sensors import HEADSET, MICROPHONE, WRENCH, stream_values
 from recorders.verify import verify_file
 from recorders.writer import EpisodeWriter
+from teleop_app.core.types import DepthPacket
 
 SECONDS = 1.0
 EXPECTED = {
@@ -78,3 +80,17 @@ def test_recovery_keeps_every_stream(tmp_path: Path) -> None:
     half = {topic: counts[topic] / (number / 2) for topic, number in EXPECTED.items() if number > 1}
     assert all(0.7 < share <= 1.1 for share in half.values()), half
     assert verify_file(recovery.path, full=True).ok
+
+
+def test_a_depth_image_that_does_not_unpack_is_found(tmp_path: Path) -> None:
+    header = full_header(synthetic_header(width=64, height=48))
+    writer = EpisodeWriter(tmp_path / "o", header, destination=tmp_path / f"{header.uuid}.mcap")
+    for sample in synthetic_samples(header, 0.3, header.anchor_monotonic_ns):
+        if isinstance(sample, DepthPacket) and sample.seq == 4:
+            sample = replace(sample, payload=sample.payload[:60] + bytes(len(sample.payload) - 60))
+        feed(writer, sample)
+    path = writer.finish().path
+    assert verify_file(path).findings == ()
+    assert verify_file(path, full=True).findings == (
+        "1 depth images of camera overhead cannot be unpacked, the first is 4.",
+    )
