@@ -189,3 +189,26 @@ def test_names_that_the_model_does_not_have_stay_where_they_rest() -> None:
     assert "left/gripper_link" in poses and "right/gripper_link" not in poses
     with pytest.raises(EpisodeError, match="none of the robot's joints"):
         RobotKinematics(MJCF, ("elsewhere",))
+
+
+def test_each_file_of_a_long_episode_shows_the_robot(tmp_path: Path) -> None:
+    """What is said once at the start is said again in each file, at that file's start."""
+    path = tmp_path / f"{HEADER.uuid}.mcap"
+    robot = Attachment("robot.xml", "application/xml", MJCF.encode())
+    (tmp_path / "done").mkdir()
+    still = replace(HEADER, cameras=())
+    writer = EpisodeWriter(
+        path, still, destination=tmp_path / "done" / path.name, attachments=(robot,), segment_s=1.0
+    )
+    for index in range(700):
+        writer.add_tick(synthetic_tick(still, index, still.anchor_monotonic_ns))
+    finished = writer.finish()
+    assert finished.footer.segments
+    files = [finished.path, *(finished.path.with_name(ref.name) for ref in finished.footer.segments)]
+    shown = [messages(replace(finished, path=file)) for file in files]
+    (first_description,) = {found["/robot_description"][0][1] for found in shown}
+    assert first_description.endswith(b"</robot>\0")
+    for found in shown:
+        ((_, scene),) = found["/robot/scene"]
+        assert {"left/gripper_link", "right/gripper_link"} <= {entity.frame_id for entity in scene.entities}
+        assert "left/gripper_link" in world_poses(found["/tf"][0][1])
