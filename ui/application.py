@@ -161,7 +161,8 @@ class Application(QObject):
             self.settings,
             lambda progress, cancelled: LatencyCalibration(self.client, progress, cancelled),
         )
-        page.told.connect(self.window.toast)
+        # Without a key on the button: Undo has none on this page.
+        page.told.connect(lambda text, undo: self.window.toasts.show_text(text, undo))
         page.refused.connect(self.window.show_error)
         page.soundsWanted.connect(self.window.set_sounds)
         return page

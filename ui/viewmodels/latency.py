@@ -22,6 +22,7 @@ from ui.viewmodels.setup import SetupModel
 SELF_TIMED = ("sim", "synthetic")
 """Drivers whose pictures carry the time by themselves."""
 _SPAN_NS = 2_000_000_000
+_SAME_MS = 0.05
 _UNKNOWN = "\N{EN DASH}"
 
 
@@ -163,9 +164,19 @@ class LatencyModel(QObject):
             rate=rate,
             age=age,
             clock=_UNKNOWN if fit is None else f"{fit.drift_ppm:+.1f} ppm, {_ms(fit.spread_ns / 1e6)}",
-            latency="none" if latency is None else latency_text(latency.latency_ms, latency.spread_ms),
+            latency=self._in_force(name, kind, latency),
             measured="" if latency is None else " ".join((latency.method, latency.measured_utc[:10])).strip(),
         )
+
+    def _in_force(self, name: str, kind: str, latency: LatencySection | None) -> str:
+        """What stands in the station file, with a word when the station does not run with it yet."""
+        text = "none" if latency is None else latency_text(latency.latency_ms, latency.spread_ms)
+        wanted_ms = 0.0 if latency is None else latency.latency_ms
+        if kind == "camera" and name in self._setups:
+            waits = abs(self._setups[name].latency_ns / 1e6 - wanted_ms) > _SAME_MS
+        else:
+            waits = latency is not None and "control" in self._setup.to_restart
+        return f"{text}, after restart" if waits else text
 
     def needs_code(self, camera: str) -> bool:
         """Whether the camera must look at a display that shows the time."""

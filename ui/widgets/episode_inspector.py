@@ -147,7 +147,8 @@ class EpisodeInspector(QScrollArea):
             box.addWidget(lines_of(("Not measured when this episode was recorded.",), "label"))
         latencies = report.latencies or ("None was calibrated.",)
         for title, lines in (
-            ("Lost", (*report.losses, *report.remarks)),
+            ("Lost", report.losses),
+            ("Remarks", report.remarks),
             ("Latencies in force", latencies),
             ("Earlier files", report.parts),
         ):
