@@ -313,19 +313,3 @@ def event_record(payload: bytes, capture_ns: int) -> EventRecord:
         text=text(values.get(4)),
         fields=fields if isinstance(fields, dict) else {},
     )
-
-
-def schema_names() -> Iterator[str]:
-    """Names of all schemas of this format."""
-    yield from (
-        messages.JOINT_STATES,
-        messages.POSE_IN_FRAME,
-        messages.COMPRESSED_VIDEO,
-        messages.CAMERA_CALIBRATION,
-        messages.TICK,
-        messages.INPUT,
-        messages.EVENT,
-        messages.INSTRUCTION,
-        messages.FORCE,
-        messages.WORLD,
-    )
