@@ -193,6 +193,8 @@ class AppendFile:
                 continue
             try:
                 self._calls.datasync(self._descriptor)
+                if not self._synced:
+                    self._calls.sync_folder(self.path.parent)  # its name too must survive a power cut
                 self._synced = written
             except OSError as error:
                 self._failure = error
