@@ -387,6 +387,26 @@ def test_each_lost_frame_is_announced_with_its_reason(make: MakeBench) -> None:
     assert bench.of(ProcessStatus)[-1].metrics["load"] >= 0.0
 
 
+def test_a_slow_encoder_costs_whole_instants_and_never_a_queue(
+    make: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make()
+    bench.open()
+    encode = encoder_lane.H264Encoder.encode
+
+    def crawl(self: object, image: Image, force_keyframe: bool = False) -> bytes:
+        bench.clock.advance(0.06)
+        return encode(self, image, force_keyframe)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(encoder_lane.H264Encoder, "encode", crawl)
+    bench.turns(3.0)
+    assert bench.process._in_flight == 0
+    newest = [packet for packet in bench.of(VideoPacket) if packet.camera == "overhead"][-1]
+    assert bench.clock.now_ns() - newest.capture_ns < 0.6 * NS_PER_S, "late frames do not pile up"
+    assert {event.fields["reason"] for event in bench.of(Event)} == {TOO_SLOW}
+    assert bench.seqs("overhead") == bench.seqs("wrist")
+
+
 def test_an_encoder_that_hangs_is_a_fault_in_a_sentence(make: MakeBench) -> None:
     bench = make()
     bench.open()
