@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from recorders.container import Block, ChunkPlace, Container
+from recorders.schema import (
+    AudioTrack,
+    ForceTrack,
+    JointTrack,
+    PoseTrack,
+    StreamTrack,
+    TickTrack,
+    WorldTrack,
+)
 from teleop_app.core.errors import EpisodeError
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-    Track = TypeVar("Track", bound=DataclassInstance)
+Track = TypeVar("Track", JointTrack, PoseTrack, TickTrack, StreamTrack, AudioTrack, ForceTrack, WorldTrack)
 
 Span = tuple[int, int]
 """From a time on, up to another one (exclusive), [ns]."""
@@ -50,8 +56,7 @@ def within(track: Track, span_ns: Span) -> Track:
     """
     if span_ns[1] < span_ns[0]:
         raise EpisodeError(f"A span of time cannot end {span_ns[0] - span_ns[1]} ns before it begins")
-    times = track.capture_ns  # pyright: ignore[reportAttributeAccessIssue] - every track has it
-    first, stop = np.searchsorted(times, span_ns).tolist()
+    first, stop = np.searchsorted(track.capture_ns, span_ns).tolist()
     changes = {
         field.name: getattr(track, field.name)[first:stop]
         for field in dataclasses.fields(track)
