@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PyQt6.QtGui import QImage
 
-from teleop_app.core.config import StationConfig, load_station
+from teleop_app.core.config import load_station
 from teleop_app.core.errors import DeviceError
 from teleop_app.core.types import CameraSetup, ClockFit, FrameNotice, Resampling, StreamSetup
 from teleop_app.station.latency_calibration import CalibrationProgress
@@ -46,7 +46,11 @@ class FakeCalibrator:
 @pytest.fixture
 def setup(qapp, tmp_path):
     file = tmp_path / "station.toml"
-    file.write_text('# My cell\n[station]\nname = "Cell"\n')
+    cameras = "".join(
+        f'[[cameras]]\nname = "{name}"\ndriver = "{driver}"\n'
+        for name, driver in (("overhead", "synthetic"), ("left_wrist", "v4l2"), ("right_wrist", "sim"))
+    )
+    file.write_text(f'# My cell\n[station]\nname = "Cell"\n{cameras}')
     model = SetupModel(file)
     model.set_linked(True)
     return model
@@ -217,14 +221,11 @@ def test_the_live_picture_is_that_of_the_camera_measured(made, qtbot, fake_stati
     assert editor.panel.picture.frame.camera == "left_wrist"
 
 
-def test_a_real_camera_is_shown_the_time_until_the_measurement_ends(made, setup, qtbot):
-    config = StationConfig.model_validate(setup.saved.model_dump())
-    config.cameras[0].driver = "v4l2"
-    setup._saved = config
+def test_a_real_camera_is_shown_the_time_until_the_measurement_ends(made, qtbot):
     model, calibrator = made()
     editor = LatencyEditor(model)
     qtbot.addWidget(editor)
-    editor.buttons["overhead"].click()
+    editor.buttons["left_wrist"].click()
     windows = []
     model.progressed.connect(lambda _: windows.append(editor.panel._code))
     editor.panel.start.click()
@@ -232,6 +233,14 @@ def test_a_real_camera_is_shown_the_time_until_the_measurement_ends(made, setup,
     assert calibrator.asked[0][1] > 0.0
     assert isinstance(windows[0], TimeCodeWindow)
     assert editor.panel._code is None
+
+
+def test_a_camera_of_the_simulated_cell_has_nothing_to_measure(made, qtbot):
+    model, _ = made()
+    editor = LatencyEditor(model)
+    qtbot.addWidget(editor)
+    assert "right_wrist" not in editor.buttons
+    assert {line.name: line.latency for line in model.lines()}["right_wrist"] == "none needed"
 
 
 def test_the_shown_code_is_the_present_time(qtbot):

@@ -19,8 +19,10 @@ from ui.bridge import CameraMeter
 from ui.viewmodels.background import Background
 from ui.viewmodels.setup import SetupModel
 
-SELF_TIMED = ("sim", "synthetic")
+SELF_TIMED = ("synthetic",)
 """Drivers whose pictures carry the time by themselves."""
+EXACT = ("sim",)
+"""Drivers whose stamps are exact by construction: there is nothing to measure."""
 _SPAN_NS = 2_000_000_000
 _SAME_MS = 0.05
 _UNKNOWN = "\N{EN DASH}"
@@ -54,6 +56,7 @@ class StreamLine:
         clock: Drift of the device's clock and the spread about its fit.
         latency: In force.
         measured: When and how it was calibrated.
+        measurable: Whether its latency can be measured.
     """
 
     name: str
@@ -63,6 +66,7 @@ class StreamLine:
     clock: str
     latency: str
     measured: str
+    measurable: bool
 
 
 class LatencyModel(QObject):
@@ -166,11 +170,13 @@ class LatencyModel(QObject):
             clock=_UNKNOWN if fit is None else f"{fit.drift_ppm:+.1f} ppm, {_ms(fit.spread_ns / 1e6)}",
             latency=self._in_force(name, kind, latency),
             measured="" if latency is None else " ".join((latency.method, latency.measured_utc[:10])).strip(),
+            measurable=kind == "arm" or (kind == "camera" and self._driver(name) not in EXACT),
         )
 
     def _in_force(self, name: str, kind: str, latency: LatencySection | None) -> str:
         """What stands in the station file, with a word when the station does not run with it yet."""
-        text = "none" if latency is None else latency_text(latency.latency_ms, latency.spread_ms)
+        none = "none needed" if kind == "camera" and self._driver(name) in EXACT else "none"
+        text = none if latency is None else latency_text(latency.latency_ms, latency.spread_ms)
         wanted_ms = 0.0 if latency is None else latency.latency_ms
         if kind == "camera" and name in self._setups:
             waits = abs(self._setups[name].latency_ns / 1e6 - wanted_ms) > _SAME_MS
@@ -180,8 +186,10 @@ class LatencyModel(QObject):
 
     def needs_code(self, camera: str) -> bool:
         """Whether the camera must look at a display that shows the time."""
-        driver = next((each.driver for each in self._setup.saved.cameras if each.name == camera), "")
-        return driver not in SELF_TIMED
+        return self._driver(camera) not in SELF_TIMED
+
+    def _driver(self, camera: str) -> str:
+        return next((each.driver for each in self._setup.saved.cameras if each.name == camera), "")
 
     @property
     def cameras(self) -> tuple[str, ...]:

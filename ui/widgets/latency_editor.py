@@ -106,7 +106,7 @@ class LatencyEditor(QWidget):
             self._grid.addWidget(label, row, column)
             labels.append(label)
         self._cells[line.name] = labels
-        if line.kind != "stream":
+        if line.measurable:
             button = QPushButton("Measure")
             button.setAccessibleName(f"Measure the latency of {line.name}")
             button.setStyleSheet("padding: 3px 10px;")
