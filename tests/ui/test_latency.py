@@ -71,6 +71,22 @@ def made(qtbot, setup):
         model.close()
 
 
+@pytest.fixture
+def editor_of(qtbot):
+    """Makes editors that live until the test is over: a widget collected while it paints is a crash."""
+    kept = []
+
+    def make(model):
+        editor = LatencyEditor(model)
+        qtbot.addWidget(editor)
+        kept.append(editor)
+        return editor
+
+    yield make
+    for editor in kept:
+        editor.close()
+
+
 def measured(qtbot, model, stream="overhead"):
     model.measure_camera(stream)
     qtbot.waitUntil(lambda: not model.measuring)
@@ -177,10 +193,9 @@ def shown(editor):
     return editor.panel.status.text()
 
 
-def test_the_page_goes_from_start_to_apply(made, setup, qtbot):
+def test_the_page_goes_from_start_to_apply(made, setup, qtbot, editor_of):
     model, calibrator = made()
-    editor = LatencyEditor(model)
-    qtbot.addWidget(editor)
+    editor = editor_of(model)
     editor.show()
     assert editor.panel.isHidden()
     editor.buttons["overhead"].click()
@@ -196,10 +211,9 @@ def test_the_page_goes_from_start_to_apply(made, setup, qtbot):
     assert not editor.panel.apply.isVisible()
 
 
-def test_a_refusal_is_shown_where_it_was_asked(made, qtbot):
+def test_a_refusal_is_shown_where_it_was_asked(made, qtbot, editor_of):
     model, _ = made(DeviceError("Only 3 of 60 pictures show a time"))
-    editor = LatencyEditor(model)
-    qtbot.addWidget(editor)
+    editor = editor_of(model)
     editor.buttons["overhead"].click()
     editor.panel.start.click()
     qtbot.waitUntil(lambda: not model.measuring)
@@ -207,10 +221,9 @@ def test_a_refusal_is_shown_where_it_was_asked(made, qtbot):
     assert editor.panel.start.text() == "Measure again"
 
 
-def test_the_live_picture_is_that_of_the_camera_measured(made, qtbot, fake_station):
+def test_the_live_picture_is_that_of_the_camera_measured(made, qtbot, fake_station, editor_of):
     model, _ = made()
-    editor = LatencyEditor(model)
-    qtbot.addWidget(editor)
+    editor = editor_of(model)
     editor.show()
     editor.buttons["left"].click()
     editor.panel.against.setCurrentText("left_wrist")
@@ -221,10 +234,9 @@ def test_the_live_picture_is_that_of_the_camera_measured(made, qtbot, fake_stati
     assert editor.panel.picture.frame.camera == "left_wrist"
 
 
-def test_a_real_camera_is_shown_the_time_until_the_measurement_ends(made, qtbot):
+def test_a_real_camera_is_shown_the_time_until_the_measurement_ends(made, qtbot, editor_of):
     model, calibrator = made()
-    editor = LatencyEditor(model)
-    qtbot.addWidget(editor)
+    editor = editor_of(model)
     editor.buttons["left_wrist"].click()
     windows = []
     model.progressed.connect(lambda _: windows.append(editor.panel._code))
@@ -235,10 +247,9 @@ def test_a_real_camera_is_shown_the_time_until_the_measurement_ends(made, qtbot)
     assert editor.panel._code is None
 
 
-def test_a_camera_of_the_simulated_cell_has_nothing_to_measure(made, qtbot):
+def test_a_camera_of_the_simulated_cell_has_nothing_to_measure(made, qtbot, editor_of):
     model, _ = made()
-    editor = LatencyEditor(model)
-    qtbot.addWidget(editor)
+    editor = editor_of(model)
     assert "right_wrist" not in editor.buttons
     assert {line.name: line.latency for line in model.lines()}["right_wrist"] == "none needed"
 

@@ -267,3 +267,13 @@ def test_sounds_never_fail_whatever_the_machine_has(qapp):
     player.enabled = False
     assert not player.play(Cue.SAVED)
     player.stop()
+
+
+def test_the_e_stop_key_works_in_every_window_of_the_program(window, qtbot):
+    other = QWidget()
+    qtbot.addWidget(other)
+    with qtbot.waitActive(other):
+        other.show()
+        other.activateWindow()
+    with qtbot.waitSignal(window.estopRequested):
+        qtbot.keyClick(other, Qt.Key.Key_Escape)
