@@ -295,3 +295,7 @@ def test_a_numeric_stream_is_plotted_at_its_own_rate(qtbot):
     assert [curve.name for curve in stack.forces.curves] == ["fx", "fy"]
     stack.set_tracks(None)
     assert stack.forces.curves == ()
+    stack.set_tracks(dataclasses.replace(tracks, whole=False), opening=True)
+    assert "Reading" in stack._force_legend.text()
+    stack.set_tracks(dataclasses.replace(tracks, whole=True), opening=True)
+    assert "Reading" not in stack._force_legend.text()

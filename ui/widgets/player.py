@@ -288,7 +288,8 @@ class PlayerView(QWidget):
 
     def _show_tracks(self) -> None:
         self.lanes.set_tracks(self.model.tracks)
-        self.plots.set_tracks(self.model.tracks)
+        opening = self.model.opening or self.model.media is not None
+        self.plots.set_tracks(self.model.tracks, opening=opening)
 
     def _show_cursor(self) -> None:
         at_s = self.model.cursor_s

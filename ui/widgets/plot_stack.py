@@ -17,6 +17,7 @@ from ui.widgets.plots import Curve, TimePlot, line_colors
 from ui.widgets.time_ruler import RIGHT_PX
 
 FINGERS = "Force on fingers"
+_READING = "Reading\N{HORIZONTAL ELLIPSIS}"
 
 
 class PlotStack(QWidget):
@@ -87,8 +88,13 @@ class PlotStack(QWidget):
         row.addWidget(legend, 1)
         return row
 
-    def set_tracks(self, tracks: EpisodeTracks | None) -> None:
-        """Shows another episode's curves; at first those of the arm that moves most."""
+    def set_tracks(self, tracks: EpisodeTracks | None, *, opening: bool = False) -> None:
+        """Shows another episode's curves; at first those of the arm that moves most.
+
+        Args:
+            tracks: What is read so far, None for nothing.
+            opening: More is on its way.
+        """
         self._tracks = tracks
         chosen = self._chosen or (f"Arm {busiest_arm(tracks)}" if tracks is not None else "")
         self.choice.blockSignals(True)
@@ -102,6 +108,10 @@ class PlotStack(QWidget):
         self._show_grippers()
         self._offer_sensors()
         self._show_sensor()
+        if opening and tracks is None:
+            self._legend.setText(_READING)
+        if opening and (tracks is None or not tracks.whole):
+            self._force_legend.setText(_READING)
 
     def _choose(self, text: str) -> None:
         self._chosen = text
