@@ -69,13 +69,14 @@ def recover_open(
     Raises:
         StorageError: The disk refuses; what was not reached stays in `open/`.
     """
+    store = _Store(open_folder, episodes, damaged, calls)
     try:
-        return _Store(open_folder, episodes, damaged, calls).recover()
+        return store.recover_told()
     except StorageError as error:
         if not is_disk_full(error.__cause__) or not (open_folder / ".reserve").exists():
             raise
     Reserve(open_folder).release()
-    return _Store(open_folder, episodes, damaged, calls).recover()
+    return store.recover_told()
 
 
 def digest_file(path: Path) -> FileDigest:
@@ -102,6 +103,15 @@ class _Store:
     episodes: Path
     damaged: Path
     calls: SystemCalls
+
+    def recover_told(self) -> list[Recovery]:
+        """As `recover`; whatever the disk refuses is a StorageError."""
+        try:
+            return self.recover()
+        except OSError as error:
+            raise storage_error(
+                "What a crash left could not be recovered", error, f"it stays in {self.open}"
+            ) from error
 
     def recover(self) -> list[Recovery]:
         redo_completions(self.open, self.calls)

@@ -12,8 +12,9 @@ from fault_matrix.fuzz_targets import try_all
 from fault_matrix.limits import Outcome, run_limited
 from fault_matrix.mcap_model import McapModel
 from fault_matrix.mutations import mutate_bytes, mutate_model
+from fault_matrix.recording import Recorder, Take
 from fault_matrix.row import Budget, Row, RowReport
-from recorders.synthetic import full_header, synthetic_header, write_synthetic
+from teleop_app.core.paths import DataDir
 
 MAX_MEMORY_MB = 700.0
 MAX_CPU_S = 15.0
@@ -31,8 +32,11 @@ class Material:
 
     @classmethod
     def make(cls, folder: Path) -> Material:
-        header = full_header(synthetic_header(("overhead", "left_wrist"), 64, 48))
-        path = write_synthetic(folder, 0.5, header).path
+        take = Take.of(0.5, ("overhead", "left_wrist"))
+        recorder = Recorder(DataDir(folder / "material").create(), take, speed=0.0, flush_s=0.02)
+        writer = recorder.writer(take.new_header())
+        recorder.feed(writer, 0.5)
+        path = writer.finish("success").path
         return cls(path, path.read_bytes(), McapModel.read(path))
 
     def mutated(self, path: Path, chance: random.Random) -> str:
@@ -86,6 +90,6 @@ ROW = Row(
     "train, import, export, in a limited child",
     "a result or a sentence; <= 700 MB and <= 15 s of processor time",
     count=3000,
-    sample=40,
+    sample=30,
     run=run,
 )

@@ -196,6 +196,6 @@ ROW = Row(
     "every k-th I/O call fails (EIO, ENOSPC; once, and from then on) while recording, storing, recovering",
     "zero silent, told <= 1 s, no acknowledged episode lost, what was open is recovered when the disk works",
     count=0,
-    sample=12,
+    sample=8,
     run=run,
 )

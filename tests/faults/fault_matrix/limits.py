@@ -51,7 +51,8 @@ def run_limited(work: Callable[[Channel], None]) -> Outcome:
 def _limited(work: Callable[[Channel], None], channel: Channel) -> None:
     with open("/proc/self/statm") as file:
         present = int(file.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (present + MEMORY_BYTES,) * 2)
+    most = present + MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     before = resource.getrusage(resource.RUSAGE_SELF)

@@ -37,9 +37,10 @@ def run(budget: Budget, report: RowReport) -> None:
     take = Take.of(0.8, ("overhead",))
     recovery_ms: list[float] = []
     disk: LoopDisk | None = None
+    watch: Watch | None = None
     try:
         for number in budget.tries(report):
-            if disk is None or number % CUTS_A_DISK == 0:
+            if disk is None or watch is None or number % CUTS_A_DISK == 0:
                 if disk is not None:
                     disk.remove()
                 disk = LoopDisk(budget.folder / f"disk-{number}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from devices.sim.model import model_xml
 from fault_matrix.forked import Channel
 from recorders.durability import SYSTEM, Reserve, SystemCalls
 from recorders.schema import EpisodeHeader, topic_video
@@ -25,7 +26,10 @@ from teleop_app.core.types import ControlTick, VideoPacket
 from teleop_app.station.episode_rows import episode_row, session_id_of, stream_rows
 
 CAMERAS = ("overhead", "left_wrist", "right_wrist")
-ATTACHMENTS = (Attachment("station.toml", "application/toml", b"# a station\n" * 40),)
+ATTACHMENTS = (
+    Attachment("station.toml", "application/toml", b"# a station\n" * 40),
+    Attachment("robot.xml", "application/xml", model_xml("primitive").encode()),
+)
 FEEDING, CLOSING = 1, 2
 
 

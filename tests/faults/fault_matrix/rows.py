@@ -1,4 +1,8 @@
-"""All rows of the matrix; those that fork come before those that talk to a station."""
+"""All rows of the matrix.
+
+Rows that fork come before those that talk to a station, and `fuzz` before all: hashing a file starts threads,
+which a forked process would wait for in vain.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +21,13 @@ from fault_matrix import (
 )
 
 ROWS = (
+    fuzz.ROW,
     kills.ROW,
     power.ROW,
     io_faults.ROW,
     fills.ROW,
     flips.ROW,
     lost_catalog.ROW,
-    fuzz.ROW,
     station_kills.ROW,
     station_stalls.ROW,
     clock_jumps.ROW,

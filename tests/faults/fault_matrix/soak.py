@@ -57,7 +57,7 @@ class Memory:
 
     def look(self, station: WatchedStation) -> None:
         now = time.monotonic()
-        for name, pid in {**station.pids(), "station": station.client.card().pid}.items():
+        for name, pid in {**station.pids(), "station": station.supervisor_pid()}.items():
             used_mb = psutil.Process(pid).memory_info().rss / 1e6
             self._seen.setdefault(name, []).append((now, used_mb))
 

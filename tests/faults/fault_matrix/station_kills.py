@@ -94,7 +94,7 @@ class Kills:
             client.wait()
             client.stdout.close()
             return time.monotonic_ns()
-        pid = self.station.client.card().pid if target == "station" else self.station.pids()[target]
+        pid = self.station.supervisor_pid() if target == "station" else self.station.pids()[target]
         os.kill(pid, signal.SIGKILL)
         return time.monotonic_ns()
 

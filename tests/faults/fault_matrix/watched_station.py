@@ -114,6 +114,12 @@ class WatchedStation:
         answer = self.call("station", "status")
         return {p["process"]: p["pid"] for p in answer["processes"] if p["pid"]}
 
+    def supervisor_pid(self) -> int:
+        """Process id of the supervisor."""
+        card = self.client.card()
+        assert card is not None, "the station runs no more"
+        return card.pid
+
     def wait_running(self, timeout_s: float = 60.0) -> None:
         """Until every process runs again."""
 
