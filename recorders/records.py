@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import sys
 import types
 import typing
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from teleop_app.core.errors import EpisodeError
 
 T = TypeVar("T")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_INT64 = 1 << 63
 _SHOWN = ("uuid", "station", "operator", "task", "instruction", "outcome", "duration_ns")
 
 
@@ -85,7 +87,9 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
         if dataclasses.is_dataclass(hint):
             return _build(hint, value)
         if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        if isinstance(value, hint) and isinstance(value, bool) == (hint is bool):
-            return value
+            if abs(value) <= sys.float_info.max or not isinstance(value, int):
+                return float(value)
+        elif isinstance(value, hint) and isinstance(value, bool) == (hint is bool):
+            if hint is not int or -_INT64 <= value < _INT64:
+                return value
     raise EpisodeError(f"The episode's metadata has a wrong {name}", why=f"{value!r:.60}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recorders import wire
 from recorders.container import Block
 from recorders.schema import AudioHeader, AudioTrack, FrameStamps, IntArray, StreamHeader, StreamTrack
-from recorders.tracks import Decoder, concatenated, doubles, joined, signed
+from recorders.tracks import Decoder, as_its_schema, concatenated, doubles, joined, signed
 from recorders.video import MAX_SIDE_PX
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import EpisodeError
@@ -75,11 +75,12 @@ def _samples(
             if words is not None:
                 stamps = words[:, width] if with_device else np.zeros(len(words), np.int64)
                 return np.ascontiguousarray(words[:, :width]).view(np.float64), stamps
-    messages = [decoder().decode(payload) for payload in block.payloads()]
-    if any(len(message.values) != width for message in messages):
-        raise EpisodeError("A sample has another number of values than the header names")
-    values = np.array([list(message.values) for message in messages], np.float64).reshape(-1, width)
-    return values, np.array([message.device_ns for message in messages], np.int64)
+    with as_its_schema():
+        messages = [decoder().decode(payload) for payload in block.payloads()]
+        if any(len(message.values) != width for message in messages):
+            raise EpisodeError("A sample has another number of values than the header names")
+        values = np.array([list(message.values) for message in messages], np.float64).reshape(-1, width)
+        return values, np.array([message.device_ns for message in messages], np.int64)
 
 
 def frame_stamps(
@@ -93,9 +94,10 @@ def frame_stamps(
         same = bool((block.lengths == template.length).all())
         words = template.extract_words(block.data, block.starts) if same else None
         if words is None:
-            messages = [decoder().decode(payload) for payload in block.payloads()]
-            found = [(m.device_ns, m.receive_utc_ns, m.exposure_ns) for m in messages]
-            rows.append(np.array(found, np.int64).reshape(-1, 3))
+            with as_its_schema():
+                messages = [decoder().decode(payload) for payload in block.payloads()]
+                found = [(m.device_ns, m.receive_utc_ns, m.exposure_ns) for m in messages]
+                rows.append(np.array(found, np.int64).reshape(-1, 3))
         else:
             rows.append(words[:, 1:])
     times, stamps = monotonic(concatenated(at)), np.concatenate(rows)

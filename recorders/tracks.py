@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +106,15 @@ def _one_block(blocks: list[Block]) -> Block:
     )
 
 
+@contextmanager
+def as_its_schema() -> Iterator[None]:
+    """For what takes messages apart by their field names: those of a strange schema are an EpisodeError."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise EpisodeError("A message has other fields than its topic should have", why=str(error)) from error
+
+
 def joint_values(block: Block, names: tuple[str, ...], decoder: Decoder) -> Array:
     """Positions, velocities and efforts of a block of JointStates, shape (k, n, 3), NaN where absent.
 
@@ -120,15 +130,19 @@ def joint_values(block: Block, names: tuple[str, ...], decoder: Decoder) -> Arra
                 columns = 3 if with_motion else 1
                 out[:, :, :columns] = values.reshape(len(values), len(names), columns)
                 return out
-    for row, payload in zip(out, block.payloads(), strict=True):
-        joints = decoder.decode(payload).joints
-        if tuple(joint.name for joint in joints) != names:
-            raise EpisodeError("A JointStates message has other joints than the header names")
-        for cell, joint in zip(row, joints, strict=True):
-            for column, quantity in enumerate(("position", "velocity", "effort")):
-                if joint.HasField(quantity):
-                    cell[column] = getattr(joint, quantity)
+    with as_its_schema():
+        for row, payload in zip(out, block.payloads(), strict=True):
+            _joints_into(row, decoder.decode(payload).joints, names)
     return out
+
+
+def _joints_into(row: Array, joints: Any, names: tuple[str, ...]) -> None:
+    if tuple(joint.name for joint in joints) != names:
+        raise EpisodeError("A JointStates message has other joints than the header names")
+    for cell, joint in zip(row, joints, strict=True):
+        for column, quantity in enumerate(("position", "velocity", "effort")):
+            if joint.HasField(quantity):
+                cell[column] = getattr(joint, quantity)
 
 
 def pose_values(block: Block, decoder: Decoder) -> Array:
@@ -138,11 +152,14 @@ def pose_values(block: Block, decoder: Decoder) -> Array:
         values = template.extract(block.data, block.starts)
         if values is not None:
             return values[:, [0, 1, 2, 6, 3, 4, 5]]
-    poses = [decoder.decode(payload).pose for payload in block.payloads()]
-    rows = [
-        (p.position.x, p.position.y, p.position.z, q.w, q.x, q.y, q.z) for p in poses for q in [p.orientation]
-    ]
-    return np.array(rows, np.float64).reshape(-1, 7)
+    with as_its_schema():
+        poses = [decoder.decode(payload).pose for payload in block.payloads()]
+        rows = [
+            (p.position.x, p.position.y, p.position.z, q.w, q.x, q.y, q.z)
+            for p in poses
+            for q in [p.orientation]
+        ]
+        return np.array(rows, np.float64).reshape(-1, 7)
 
 
 def doubles(raw: int | bytes | None) -> Array:

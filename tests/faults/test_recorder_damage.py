@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import zstandard
+from fault_matrix.mcap_model import McapModel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.writer import Writer
@@ -184,3 +187,46 @@ def test_a_record_longer_than_the_file_allocates_nothing(tmp_path: Path) -> None
     path.write_bytes(MAGIC + head + footer + MAGIC)
     with pytest.raises(EpisodeError, match="damaged"):
         Container(path)
+
+
+def header_lies(path: Path, change: dict[str, object]) -> None:
+    """A whole file with valid checksums whose header says something else."""
+    model = McapModel.read(path)
+    plain = json.loads(model.metadata[0].metadata["json"]) | change
+    model.metadata[0].metadata["json"] = json.dumps(plain)
+    model.write(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"anchor_utc_ns": 2**63},
+        {"anchor_monotonic_ns": -(10**300)},
+        {"started_utc_ns": 2**64 - 1},
+        {"seed": 10**300},
+        {"control_rate_hz": 2**63},
+    ],
+)
+def test_numbers_beyond_64_bits_in_a_header_are_refused(
+    tmp_path: Path, content: bytes, whole: Path, change: dict[str, object]
+) -> None:
+    path = tmp_path / whole.name
+    path.write_bytes(content)
+    header_lies(path, change)
+    with pytest.raises(EpisodeError, match=f"wrong {next(iter(change))}"):
+        EpisodeReader(path)
+
+
+def test_a_topic_with_the_schema_of_another_is_refused(tmp_path: Path, content: bytes, whole: Path) -> None:
+    """From the fuzz campaign: the poses of an arm under the schema of the events."""
+    path = tmp_path / whole.name
+    path.write_bytes(content)
+    model = McapModel.read(path)
+    pose = next(c for c in model.channels if c.topic == "/operator/left/pose")
+    event = next(c for c in model.channels if c.topic == "/events")
+    for message in [m for m in model.messages if m.channel_id == pose.id]:
+        message.data = next(m for m in model.messages if m.channel_id == event.id).data
+    model.channels[model.channels.index(pose)] = replace(pose, schema_id=event.schema_id)
+    model.write(path)
+    with EpisodeReader(path) as reader, pytest.raises(EpisodeError, match="other fields than its topic"):
+        reader.operator("left")

@@ -55,12 +55,10 @@ def _fill(data: DataDir, take: Take, budget: Budget, report: RowReport, number: 
     Reserve(data.open, RESERVE_BYTES).fill()
     ballast = data.root.parent / "ballast"
     room = budget.random.randint(0, 400_000)
-    with ballast.open("wb", buffering=0) as file:
-        _grow(file.fileno(), leave=room)
     recorder = Recorder(data, take, speed=0.0, flush_s=0.0, reserve_bytes=RESERVE_BYTES)
 
     def work(channel: Channel) -> None:
-        recorder.one(channel, 1.0)
+        recorder.one(channel, 1.0, lambda: _grow(ballast, leave=room))
 
     said = watch.hear(Forked(work).end())
     heard = {key: value for item in said for key, value in item.items()}
@@ -80,10 +78,10 @@ def _fill(data: DataDir, take: Take, budget: Budget, report: RowReport, number: 
     report.problems += [f"fill {number} with {room} bytes left: {p}" for p in [*problems, *found]]
 
 
-def _grow(descriptor: int, leave: int) -> None:
-    room = os.fstatvfs(descriptor)
-    free = room.f_bavail * room.f_frsize
-    os.write(descriptor, bytes(max(0, free - leave)))
+def _grow(ballast: Path, leave: int) -> None:
+    with ballast.open("wb", buffering=0) as file:
+        room = os.fstatvfs(file.fileno())
+        file.write(bytes(max(0, room.f_bavail * room.f_frsize - leave)))
 
 
 def _truncated_problems(data: DataDir, heard: dict[str, str]) -> list[str]:

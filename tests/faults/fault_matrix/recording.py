@@ -8,6 +8,7 @@ import random
 import struct
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -186,12 +187,17 @@ class Recorder:
                 self.progress.clear()
             self.progress.set_phase(phase)
 
-    def one(self, channel: Channel, seconds: float) -> None:
-        """Record one episode as the recorder does when the disk fails: told, closed as truncated, kept."""
+    def one(self, channel: Channel, seconds: float, ready: Callable[[], None] = lambda: None) -> None:
+        """Record one episode as the recorder does when the disk fails: told, closed as truncated, kept.
+
+        `ready` is called when the catalog is open and the episode has begun.
+        """
         with open_catalog(self.data.root, Author.process("recorder")) as catalog:
+            catalog.counts()
             writer = self.writer(self.take.new_header())
             channel.say(open=writer.header.uuid)
             truncated = ""
+            ready()
             try:
                 self.feed(writer, seconds)
             except StorageError as error:
