@@ -1,4 +1,4 @@
-"""Bytes that must survive: an append-only file with background fdatasync, and its publication."""
+"""Bytes that must survive: an append-only file written and synced in the background, and its publication."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import errno
 import logging
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,8 @@ from teleop_app.core.errors import StorageError
 logger = logging.getLogger(__name__)
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 RESERVE_BYTES = 2 << 20
+QUEUE_BYTES = 32 << 20
+"""What waits for a slow disk: some ten seconds of three cameras."""
 
 
 class SystemCalls:
@@ -91,28 +95,35 @@ class FileDigest:
 class AppendFile:
     """A new file that is only appended to, hashed as it grows and synced about once a second.
 
-    `write` and `flush` are for one thread; the syncing thread is its own. After a failed write or
-    sync the file takes nothing more: an fsync is never repeated, since the kernel may have dropped the
-    pages that the first one failed on.
+    One thread gives the bytes; a second one writes them and a third one syncs, so that a disk that stands
+    still does not hold up the first. After a failed write or sync the file takes nothing more: an fsync is
+    never repeated, since the kernel may have dropped the pages that the first one failed on.
 
     Args:
         path: Must not exist.
         sync_s: Seconds between background syncs.
         calls: System calls.
+        queue_bytes: How much may wait to be written.
 
     Raises:
         StorageError: It cannot be created.
     """
 
-    def __init__(self, path: Path, sync_s: float = 1.0, calls: SystemCalls = SYSTEM) -> None:
+    def __init__(
+        self, path: Path, sync_s: float = 1.0, calls: SystemCalls = SYSTEM, queue_bytes: int = QUEUE_BYTES
+    ) -> None:
         self.path = path
         self._calls = calls
+        self._queue_bytes = queue_bytes
         self._pending = bytearray()
-        self._written = 0
-        self._synced = 0
+        self._queue: deque[bytes] = deque()
+        self._given = self._written = self._synced = 0
+        self._writing_since_s = 0.0
         self._hash = blake3()
         self._failure: OSError | None = None
         self._sync_s = sync_s
+        self._changed = threading.Condition()
+        self._closing = False
         self._ending = threading.Event()
         try:
             self._descriptor = calls.open(path)
@@ -120,45 +131,66 @@ class AppendFile:
             raise storage_error(
                 f"The episode file {path} cannot be made", error, "nothing is recorded"
             ) from error
-        self._thread = threading.Thread(target=self._sync_repeatedly, name="episode-sync", daemon=True)
-        self._thread.start()
+        self._writer = threading.Thread(target=self._write_repeatedly, name="episode-write", daemon=True)
+        self._syncer = threading.Thread(target=self._sync_repeatedly, name="episode-sync", daemon=True)
+        self._writer.start()
+        self._syncer.start()
 
     @property
     def failure(self) -> OSError | None:
         """The first I/O error, None while all is well."""
         return self._failure
 
+    @property
+    def backlog(self) -> float:
+        """How full the queue to the disk is, 0..1."""
+        return min(1.0, (self._given - self._written) / self._queue_bytes)
+
+    @property
+    def would_wait(self) -> bool:
+        """Whether `flush` would wait for the disk."""
+        return self._given - self._written >= self._queue_bytes and self._failure is None
+
+    @property
+    def stalled_s(self) -> float:
+        """For how long the disk has not taken what is being written."""
+        since_s = self._writing_since_s
+        return time.monotonic() - since_s if since_s else 0.0
+
     def write(self, payload: bytes | bytearray | memoryview) -> int:
-        """Queue bytes for the next `flush`."""
+        """Collect bytes for the next `flush`."""
         self._pending += payload
         return len(payload)
 
     def tell(self) -> int:
-        """Length of the file including what is queued."""
-        return self._written + len(self._pending)
+        """Length of the file including what waits to be written."""
+        return self._given + len(self._pending)
 
     def flush(self) -> None:
-        """Give all queued bytes to the operating system, in one call when it takes them.
+        """Have all collected bytes written soon, in one call when the system takes them.
 
         Raises:
-            StorageError: This or an earlier write or sync failed. The file is then cut back to its last
-                whole flush and the queue is kept, for `retry`.
+            StorageError: An earlier write or sync failed. The file was then cut back to its last whole
+                flush, and the queue is kept for `retry`.
         """
-        self._raise_failure()
-        if not self._pending:
-            return
-        view = memoryview(bytes(self._pending))
-        done = 0
-        try:
-            while done < len(view):
-                done += self._calls.write(self._descriptor, view[done:])
-        except OSError as error:
-            self._failure = error
-            self._cut_back()
+        with self._changed:
+            self._changed.wait_for(lambda: not self.would_wait)
             self._raise_failure()
-        self._hash.update(view)
-        self._written += len(view)
-        self._pending.clear()
+            if self._pending:
+                self._queue.append(bytes(self._pending))
+                self._given += len(self._pending)
+                self._pending.clear()
+                self._changed.notify_all()
+
+    def drain(self) -> None:
+        """Wait until the operating system has all that was flushed.
+
+        Raises:
+            StorageError: As `flush`.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._queue or self._failure is not None)
+        self._raise_failure()
 
     def retry(self) -> None:
         """Try once more after space was freed on a full disk.
@@ -168,15 +200,48 @@ class AppendFile:
         """
         if not is_disk_full(self._failure):
             self._raise_failure()
-        self._failure = None
+        with self._changed:
+            self._failure = None
+            self._changed.notify_all()
         self.flush()
+        self.drain()
 
-    def _cut_back(self) -> None:
+    def _write_repeatedly(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or (self._queue and self._failure is None))
+                if not self._queue or self._failure is not None:
+                    return
+                payload = self._queue[0]
+            self._writing_since_s = time.monotonic()
+            error = self._write_whole(payload)
+            self._writing_since_s = 0.0
+            with self._changed:
+                self._failure = self._failure or error
+                if error is None:
+                    self._written += len(payload)
+                    self._queue.popleft()
+                self._changed.notify_all()
+
+    def _write_whole(self, payload: bytes) -> OSError | None:
+        """Write all of it, or leave the file as it was."""
+        view = memoryview(payload)
+        done = 0
+        try:
+            while done < len(view):
+                done += self._calls.write(self._descriptor, view[done:])
+        except OSError as error:
+            return self._cut_back() or error
+        self._hash.update(payload)
+        return None
+
+    def _cut_back(self) -> OSError | None:
         try:
             self._calls.truncate(self._descriptor, self._written)
         except OSError as error:
             logger.warning("%s could not be cut back to its last whole chunk: %s", self.path.name, error)
-            self._failure = OSError(errno.EIO, error.strerror)
+            return OSError(errno.EIO, error.strerror)
+        return None
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -197,34 +262,44 @@ class AppendFile:
                     self._calls.sync_folder(self.path.parent)  # its name too must survive a power cut
                 self._synced = written
             except OSError as error:
-                self._failure = error
+                self._fail(error)
                 return
 
+    def _fail(self, error: OSError) -> None:
+        with self._changed:
+            self._failure = self._failure or error
+            self._changed.notify_all()
+
     def finish(self) -> FileDigest:
-        """Flush, sync and close.
+        """Write all, sync and close.
 
         Raises:
             StorageError: A call failed; the file is closed and stays where it is.
         """
         try:
             self.flush()
+            self.drain()
             self._ending.set()
-            self._thread.join()
+            self._syncer.join()
             self._raise_failure()
             try:
                 self._calls.sync(self._descriptor)
             except OSError as error:
-                self._failure = error
+                self._fail(error)
                 self._raise_failure()
         finally:
             self.close()
         return FileDigest(self._written, self._hash.hexdigest())
 
     def close(self) -> None:
-        """Close without a final sync. Idempotent."""
+        """Write what was flushed and close without a final sync. Idempotent."""
         self._ending.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._writer.join()
+        self._syncer.join()
+        self._failure = self._failure or OSError(errno.EBADF, "the file is closed")
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

@@ -97,21 +97,39 @@ class EpisodeFile:
             self.first_utc_ns = utc_ns
         self.last_utc_ns = max(self.last_utc_ns, utc_ns)
 
-    def flush(self, reserve: Reserve | None = None) -> None:
-        """End the chunk in progress and give all bytes to the operating system.
+    @property
+    def backlog(self) -> float:
+        """How full the queue to the disk is, 0..1."""
+        return self._file.backlog
+
+    @property
+    def would_wait(self) -> bool:
+        """Whether `flush` would wait for the disk."""
+        return self._file.would_wait
+
+    @property
+    def stalled_s(self) -> float:
+        """For how long the disk has taken nothing."""
+        return self._file.stalled_s
+
+    def flush(self, reserve: Reserve | None = None, *, wait: bool = False) -> None:
+        """End the chunk in progress and have all bytes written soon.
 
         Args:
             reserve: Freed when the disk is full, for one more try.
+            wait: Until the operating system has them.
 
         Raises:
             StorageError: The disk is full or broken; what went before is kept.
         """
         self._mcap.end_chunk()
-        self._flush(reserve)
+        self._flush(reserve, wait=wait)
 
-    def _flush(self, reserve: Reserve | None) -> None:
+    def _flush(self, reserve: Reserve | None, *, wait: bool) -> None:
         try:
             self._file.flush()
+            if wait:
+                self._file.drain()
         except StorageError:
             if reserve is None or not is_disk_full(self._file.failure):
                 raise
@@ -127,7 +145,7 @@ class EpisodeFile:
         try:
             self._mcap.add_metadata(METADATA_FOOTER, to_metadata(footer))
             self._mcap.finish()
-            self._flush(reserve)
+            self._flush(reserve, wait=True)
             return self._file.finish()
         finally:
             self._file.close()

@@ -22,7 +22,7 @@ class Summary:
     Attributes:
         counts: Messages by topic.
         lost: Samples lost by topic and reason.
-        ticks: Control ticks by actor.
+        ticks: Control ticks by actor, from the record key on.
         figures: How well in step.
         first_ns: First frame or tick, CLOCK_MONOTONIC [ns]; 0 when there is none.
         last_ns: Last one.
@@ -129,7 +129,7 @@ def summary_of_messages(reader: EpisodeReader, origin_ns: int = 0) -> Summary:
     return Summary(
         counts=_counts(container),
         lost={topic: Counter({NEVER_ARRIVED: count}) for topic, count in lost_by_topic(losses).items()},
-        ticks=Counter(ticks.actor),
+        ticks=Counter(ticks.actor[int(np.searchsorted(ticks.capture_ns, header.start_ns)) :]),
         figures=TakenTimes(cameras, times, ticks.capture_ns, ticks.lateness_ns).figures(),
         first_ns=first_ns,
         last_ns=last_ns,

@@ -290,7 +290,7 @@ class EpisodeFooter:
         counts: Messages by topic.
         lost: Samples due and not received, by topic.
         lost_reasons: Sentences.
-        actor_share: Fraction of ticks by actor.
+        actor_share: Fraction of ticks by actor, from the record key on.
         late_p99_ms: Control lateness.
         sync_p95_ms: 95th percentile of the spacing between each frame and its nearest control sample.
         recovered: Written by recovery after a crash.

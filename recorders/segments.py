@@ -133,6 +133,24 @@ class EpisodeFiles:
         """Messages in all files by topic."""
         return self._counts + self._file.counts + (self._old.counts if self._old else Counter())
 
+    @property
+    def backlog(self) -> float:
+        """How full the queue to the disk is, 0..1."""
+        return max(file.backlog for file in self._open_files())
+
+    @property
+    def would_wait(self) -> bool:
+        """Whether `flush` would wait for the disk."""
+        return any(file.would_wait for file in self._open_files())
+
+    @property
+    def stalled_s(self) -> float:
+        """For how long the disk has taken nothing."""
+        return max(file.stalled_s for file in self._open_files())
+
+    def _open_files(self) -> tuple[EpisodeFile, ...]:
+        return (self._file,) if self._old is None else (self._old, self._file)
+
     def attach(self, utc_ns: int, name: str, media_type: str, content: bytes) -> None:
         """Keep a file inside the episode; one of the preface comes again in each file."""
         if self._in_preface:
@@ -146,7 +164,7 @@ class EpisodeFiles:
             StorageError: The disk is full or broken.
         """
         self._in_preface = False
-        self._file.flush()
+        self._file.flush(wait=True)
 
     def put(
         self, topic: str, schema: str, utc_ns: int, payload: bytes, ready_utc_ns: int, sequence: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -86,8 +87,9 @@ class FinishedEpisode:
 class EpisodeWriter:
     """Takes samples as they come and keeps the file on the disk close behind.
 
-    Not thread-safe. `add_*` never block on the disk's cache being written back (a thread does that);
-    after a StorageError nothing more is taken, and `finish` closes what there is.
+    Not thread-safe. Threads of its own write and sync: `add_*` wait for the disk only when much waits for
+    it already (`would_wait`). After a StorageError nothing more is taken, and `finish` closes what there
+    is.
 
     Args:
         path: `open/<uuid>.mcap`, must not exist.
@@ -125,6 +127,7 @@ class EpisodeWriter:
             self.ledger.note(sentence)
         self._flush_ns = round(flush_s * NS_PER_S)
         self._flush_due_ns = 0
+        self._ticks = 0
         self._actors: Counter[str] = Counter()
         self._first_ns = self._last_ns = 0
         self._preview = b""
@@ -155,7 +158,8 @@ class EpisodeWriter:
             self._begin(attachments)
         except StorageError:
             self._files.close()
-            path.unlink(missing_ok=True)  # no sample is in it
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)  # no sample is in it
             raise
 
     def _begin(self, attachments: tuple[Attachment, ...]) -> None:
@@ -180,6 +184,21 @@ class EpisodeWriter:
         return self._files.size_bytes
 
     @property
+    def backlog(self) -> float:
+        """How full the queue to the disk is, 0..1."""
+        return self._files.backlog
+
+    @property
+    def would_wait(self) -> bool:
+        """Whether `add_*` and `poll` may wait for the disk now."""
+        return self._files.would_wait
+
+    @property
+    def stalled_s(self) -> float:
+        """For how long the disk has taken nothing of what waits for it."""
+        return self._files.stalled_s
+
+    @property
     def path(self) -> Path:
         """The open file, the first one of a long episode."""
         return self._files.path
@@ -192,7 +211,7 @@ class EpisodeWriter:
     @property
     def ticks(self) -> int:
         """Control ticks written so far."""
-        return self._actors.total()
+        return self._ticks
 
     def frames(self, camera: str) -> int:
         """Frames of a camera written so far."""
@@ -211,7 +230,9 @@ class EpisodeWriter:
         if self._control.add_tick(tick):
             self._times.ticks.append(tick.tick_ns)
             self._times.lateness.append(tick.tick_ns - tick.due_ns)
-            self._actors[tick.actor.value] += 1
+            self._ticks += 1
+            if tick.tick_ns >= self.header.start_ns:
+                self._actors[tick.actor.value] += 1
             self._extend(tick.tick_ns)
         self.poll()
 

@@ -200,9 +200,10 @@ class Recording:
         Raises:
             StorageError: The disk is full or broken.
         """
-        for packet in self._start.release(now_ns):
-            self._write(packet)
-        self.writer.poll()
+        if not self.writer.would_wait:
+            for packet in self._start.release(now_ns):
+                self._write(packet)
+            self.writer.poll()
         said = []
         for stream, silence in self._silences.items():
             if silence.is_silent(now_ns) and not silence.reported:

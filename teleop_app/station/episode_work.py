@@ -141,7 +141,7 @@ class EpisodeWork:
     def take(self, limit: int) -> None:
         """Give samples that wait to the open episode. A disk that fails ends the recording."""
         recording = self.recording
-        if recording is None:
+        if recording is None or recording.writer.would_wait:
             return
         try:
             for value, arrived_ns in self._feed.take(limit):
@@ -152,8 +152,10 @@ class EpisodeWork:
 
     @property
     def backlog(self) -> float:
-        """How full the queue to the open episode is, 0..1."""
-        return self._feed.fill if self.recording is not None else 0.0
+        """How full the queues to the open episode are, that in memory or that to the disk, 0..1."""
+        if self.recording is None:
+            return 0.0
+        return max(self._feed.fill, self.recording.writer.backlog)
 
     def preroll_s(self, now_ns: int) -> float:
         """What a recording that starts now would keep from before."""
@@ -162,16 +164,20 @@ class EpisodeWork:
         kept_s = self._feed.available_ns(now_ns) / NS_PER_S
         return min(kept_s, self._context.config.recording.preroll_s)
 
+    def heard_ns(self, now_ns: int) -> int:
+        """Until when the open episode has what arrived: what still waits is no silence."""
+        return self._feed.taken_until_ns(now_ns)
+
     def watch(self, now_ns: int) -> None:
         """Look after the open episode: silent streams, full disk."""
         recording = self.recording
         if recording is None:
             return
         try:
-            for sentence in recording.poll(now_ns):
+            for sentence in recording.poll(self.heard_ns(now_ns)):
                 event = self.event("recorder.gap", sentence)
                 recording.take(event, now_ns)
-            if self._losses is not None and (sentence := self._losses.observe(now_ns)):
+            for sentence in self._stalls(recording, now_ns):
                 recording.take(self.event("recorder.stalled", sentence), now_ns)
             if now_ns >= self._disk_due_ns:
                 self._disk_due_ns = now_ns + _DISK_CHECK_NS
@@ -182,6 +188,17 @@ class EpisodeWork:
                     )
         except StorageError as error:
             self._storage_failed(error)
+
+    def _stalls(self, recording: Recording, now_ns: int) -> list[str]:
+        """Sentences on a recorder that stood still, or a disk that does."""
+        if self._losses is None:
+            return []
+        writer = recording.writer
+        said = [
+            self._losses.see_disk(writer.stalled_s, full=writer.would_wait),
+            self._losses.observe(now_ns),
+        ]
+        return [sentence for sentence in said if sentence]
 
     def _storage_failed(self, error: StorageError) -> None:
         """Close what there is as truncated, and say so."""
@@ -370,10 +387,11 @@ class EpisodeWork:
         recording, self.recording = self.recording, None
         if recording is None or self.session is None:
             return
+        ended_ns = self._clock.now_ns()
         try:
             if not truncated:
-                self._take_waiting(recording)
-            finished = recording.finish(outcome or "unknown", self._clock.now_ns(), truncated=truncated)
+                self._take_waiting(recording, ended_ns)
+            finished = recording.finish(outcome or "unknown", ended_ns, truncated=truncated)
         finally:
             self._feed.recording = False
             self._feed.forget(self._clock.now_ns())
@@ -392,13 +410,13 @@ class EpisodeWork:
         )
         self._estimate_room()
 
-    def _take_waiting(self, recording: Recording) -> None:
+    def _take_waiting(self, recording: Recording, ended_ns: int) -> None:
         """Everything that arrived before the stop.
 
         Raises:
             StorageError: The disk is full or broken.
         """
-        self._feed.collect(self._clock.now_ns())
+        self._feed.collect(ended_ns)
         for value, arrived_ns in self._feed.take(self._feed.waiting):
             if isinstance(value, Sample):
                 recording.take(value, arrived_ns)

@@ -151,6 +151,10 @@ class SampleFeed:
             return 0
         return max(0, now_ns - max(self.floor_ns, self._waiting[0][1]))
 
+    def taken_until_ns(self, now_ns: int) -> int:
+        """What arrived before this was taken: the arrival of the oldest message that waits, else now."""
+        return self._waiting[0][1] if self._waiting else now_ns
+
     @property
     def waiting(self) -> int:
         """Messages that wait."""

@@ -20,8 +20,9 @@ from teleop_app.core.clock import NS_PER_S
 from teleop_app.station.recorder_feed import SampleFeed
 
 STALL_NS: Final = NS_PER_S
-"""A recorder that does nothing for this long stood still: a slow disk, or a machine that gave it no time."""
+"""A recorder or a disk that does nothing for this long stands still."""
 NO_ROOM: Final = "the recorder did not keep up and its queue was full"
+DISK_TOO_SLOW: Final = "the disk was too slow and the recorder's queues were full"
 STOOD_STILL: Final = "the recorder stood still and its queues overflowed"
 
 _TOPICS = {"tick": TOPIC_TICK, "input": TOPIC_INPUT, "world": TOPIC_WORLD}
@@ -43,9 +44,23 @@ class LossWatch:
         self._seen_ns = now_ns
         self._settled_ns = now_ns
         self._calm: Counter[str] = ledger.lost.copy()
-        self._stood_still = False
+        self._stood_still = self._disk_waited = self._disk_told = False
         self._dropping: set[str] = set()
         feed.dropped.clear()
+
+    def see_disk(self, stalled_s: float, *, full: bool) -> str:
+        """Call once a turn; a sentence when the disk has just been found to stand still.
+
+        Args:
+            stalled_s: For how long it has taken nothing.
+            full: Whether nothing more is given to it until it does.
+        """
+        self._disk_waited |= full
+        stands_still = stalled_s * NS_PER_S > STALL_NS
+        told, self._disk_told = self._disk_told, stands_still
+        if told or not stands_still:
+            return ""
+        return f"The disk has taken nothing for {stalled_s:.1f} s. What is recorded waits in memory."
 
     def observe(self, now_ns: int) -> str:
         """Call once a turn, after samples were taken; a sentence when the recorder stood still just now."""
@@ -54,8 +69,8 @@ class LossWatch:
         if waited_ns > STALL_NS:
             self._stood_still = True
             return (
-                f"The recorder stood still for {waited_ns / NS_PER_S:.1f} s, because of the disk or a busy "
-                "machine. What is lost by that is counted."
+                f"The recorder stood still for {waited_ns / NS_PER_S:.1f} s because the machine was busy. "
+                "What is lost by that is counted."
             )
         calm = self._feed.waiting == 0
         if calm or (self._dropping and now_ns - self._settled_ns > NS_PER_S):
@@ -68,19 +83,23 @@ class LossWatch:
         if self._stood_still or self._dropping:
             for topic, count in (self._ledger.lost - self._calm).items():
                 if topic in self._dropping or (topic.startswith("/force/") and "/force" in self._dropping):
-                    self._ledger.explain(topic, NO_ROOM, count)
+                    self._ledger.explain(topic, self._why_no_room, count)
                 elif self._stood_still and calm:
                     self._ledger.explain(topic, STOOD_STILL, count)
         self._calm = self._ledger.lost.copy()
         if calm:
-            self._stood_still = False
+            self._stood_still = self._disk_waited = False
             self._dropping.clear()
+
+    @property
+    def _why_no_room(self) -> str:
+        return DISK_TOO_SLOW if self._disk_waited else NO_ROOM
 
     def _see_dropped(self) -> None:
         for name, count in self._feed.dropped.items():
             kind, _, stream = name.partition("/")
             if name == "event":  # events have no numbers: nobody else would notice
-                self._ledger.lose(TOPIC_EVENT, count, f"Events are missing because {NO_ROOM}.")
+                self._ledger.lose(TOPIC_EVENT, count, f"Events are missing because {self._why_no_room}.")
             elif kind in _NAMED:
                 self._dropping.add(_NAMED[kind](stream))
             else:

@@ -25,7 +25,7 @@ def recorder_status(flow: EpisodeFlow, work: EpisodeWork, now_ns: int) -> Record
         lost = {name: recording.writer.lost_frames(name) for name in names}
         by_reason = recording.writer.ledger.lost_by_reason()
         size = recording.writer.size_bytes
-        silent = recording.silent(now_ns)
+        silent = recording.silent(work.heard_ns(now_ns))
         silence = f"Nothing arrives from {', '.join(silent)}." if silent else ""
     elif finished is not None:
         frames = frames_of(finished.header, finished.footer)

@@ -9,12 +9,14 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
-from recorders.durability import AppendFile, Reserve, SystemCalls
+from recorders.durability import AppendFile, FileDigest, Reserve, SystemCalls
 from recorders.reader import EpisodeReader
 from recorders.recovery import Recovery, recover_open
 from recorders.synthetic import feed, synthetic_header, synthetic_samples
@@ -184,6 +186,39 @@ def test_a_sync_that_failed_is_not_repeated(tmp_path: Path) -> None:
     assert calls.syncs == 1
 
 
+def test_a_disk_that_stands_still_holds_up_nobody_until_the_queue_is_full(tmp_path: Path) -> None:
+    moves = threading.Event()
+
+    class Standing(SystemCalls):
+        def write(self, descriptor: int, payload: memoryview) -> int:
+            assert moves.wait(30.0)
+            return super().write(descriptor, payload)
+
+    file = AppendFile(tmp_path / "a", calls=Standing(), queue_bytes=3000)
+    try:
+        for number in range(3):
+            assert not file.would_wait
+            file.write(bytes([number]) * 1000)
+            file.flush()
+            assert file.backlog == pytest.approx((number + 1) / 3)
+        assert file.would_wait
+        deadline = time.monotonic() + 10.0
+        while not file.stalled_s:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        moves.set()
+        file.write(b"x")
+        digest = file.finish()
+    finally:
+        moves.set()
+        file.close()
+    content = (tmp_path / "a").read_bytes()
+    assert content == b"".join(bytes([number]) * 1000 for number in range(3)) + b"x"
+    assert digest == FileDigest(3001, blake3(content).hexdigest())
+    assert not file.backlog
+    assert not file.stalled_s
+
+
 class SmallDisk(SystemCalls):
     """A disk of fixed size that the reserve file shares."""
 
@@ -248,3 +283,16 @@ def test_an_unreadable_file_moves_aside_untouched(tmp_path: Path) -> None:
         assert result.path.read_bytes() == b"garbage"
         assert "untouched" in result.loss
     assert len(list((base / "damaged").iterdir())) == 2
+
+
+def test_a_disk_that_refuses_even_the_beginning_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the fault campaign: the file can neither be begun nor removed."""
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(StorageError, match="Input/output error"):
+        written(store(tmp_path), Failing(2, errno.EIO, sticky=True))

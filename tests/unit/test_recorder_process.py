@@ -18,6 +18,7 @@ from recorders.durability import SystemCalls
 from recorders.reader import EpisodeReader
 from recorders.synthetic import synthetic_header, synthetic_image, synthetic_tick
 from recorders.video import H264Encoder, is_keyframe
+from recorders.writer import EpisodeWriter
 from sessions.repository import open_catalog
 from sessions.rows import Author
 from sessions.states import EpisodeState, Outcome
@@ -409,11 +410,16 @@ def episode_of(station: FakeStation) -> EpisodeReader:
 
 def test_an_episode_keeps_the_moments_before_its_key(station: FakeStation) -> None:
     station.config.recording.preroll_s = 0.3
+    station.config.recording.keyframe_frames = 300  # keeps more: this station may be slower than 30 Hz
     opened(station)
-    armed_s = time.monotonic()
-    station.settle(lambda: time.monotonic() > armed_s + 0.6)
-    assert station.status is not None
-    assert station.status.preroll_s == 0.3
+
+    def kept() -> bool:
+        wanted_ns = time.monotonic_ns() - 300_000_000
+        packets = station.recorder._feed.packets()
+        old = {item.camera for item in packets if item.keyframe and item.capture_ns <= wanted_ns}
+        return old == set(CAMERAS) and station.status is not None and station.status.preroll_s == 0.3
+
+    station.settle(kept)
     with episode_of(station) as reader:
         start_ns = reader.header.start_ns
         first, second = (reader.video(name) for name in CAMERAS)
@@ -421,7 +427,7 @@ def test_an_episode_keeps_the_moments_before_its_key(station: FakeStation) -> No
         assert first.seq[0] == second.seq[0]
         assert first.capture_ns[0] <= start_ns - 300_000_000
         ticks = reader.joints("sent").capture_ns
-        assert abs(ticks[0] - first.capture_ns[0]) < 100_000_000
+        assert first.capture_ns[0] <= ticks[0] < first.capture_ns[1]
         assert reader.footer is not None
         assert not reader.footer.lost
         started = next(event for event in reader.events() if event.kind == "recorder.started")
@@ -473,28 +479,72 @@ def test_an_episode_begins_when_the_button_was_pressed(station: FakeStation) -> 
         assert reader.header.start_ns == pressed_ns
 
 
-def test_a_slow_disk_loses_nothing_and_is_told(station: FakeStation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_stands_still_loses_nothing_and_is_told_at_once(
+    station: FakeStation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened(station)
     station.call("record")
     station.settle(lambda: station.status is not None and min(station.status.frames.values(), default=0) > 5)
     write = SystemCalls.write
-    slow = {"left": 1}
+    moves = threading.Event()
 
-    def crawl(self: SystemCalls, descriptor: int, payload: memoryview) -> int:
-        if slow["left"]:
-            slow["left"] -= 1
-            sending = threading.Thread(target=lambda: [station.send() for _ in range(40)])
-            sending.start()
-            sending.join()
-            time.sleep(1.1)
+    def stand_still(self: SystemCalls, descriptor: int, payload: memoryview) -> int:
+        assert moves.wait(30.0)
         return write(self, descriptor, payload)
 
-    monkeypatch.setattr(SystemCalls, "write", crawl)
-    station.settle(lambda: "recorder.stalled" in station.kinds())
+    monkeypatch.setattr(SystemCalls, "write", stand_still)
+    try:
+        station.settle(lambda: "recorder.stalled" in station.kinds())
+        station.settle(lambda: station.status is not None and station.status.backlog > 0)
+    finally:
+        moves.set()
+    station.settle(lambda: station.status is not None and station.status.backlog == 0)
     done = station.call("stop")
     assert not any(done["lost"].values())
     with EpisodeReader(Path(done["path"])) as reader:
-        assert any("stood still for" in event.text for event in reader.events())
+        assert any("The disk has taken nothing for" in event.text for event in reader.events())
+        assert reader.footer is not None
+        assert not reader.footer.lost
+
+
+def test_a_full_queue_to_the_disk_stops_nothing_but_the_writing(
+    station: FakeStation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(station)
+    station.call("record")
+    station.settle(lambda: station.status is not None and min(station.status.frames.values(), default=0) > 5)
+    full = {"full": True}
+    monkeypatch.setattr(EpisodeWriter, "would_wait", property(lambda _: full["full"]))
+    recording = station.recorder._work.recording
+    assert recording is not None
+    written = recording.writer.frames("overhead")
+    began_s = time.monotonic()
+    station.settle(lambda: time.monotonic() > began_s + 0.7)
+    assert recording.writer.frames("overhead") == written
+    full["full"] = False
+    done = station.call("stop")
+    assert not any(done["lost"].values())
+    assert "recorder.gap" not in station.kinds(), "what waits is no silence"
+
+
+def test_a_stop_that_takes_long_to_write_is_no_silence(
+    station: FakeStation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(station)
+    station.call("record")
+    station.settle(lambda: station.status is not None and min(station.status.frames.values(), default=0) > 5)
+    add_packet = EpisodeWriter.add_packet
+
+    def slowly(self: EpisodeWriter, packet: VideoPacket) -> None:
+        time.sleep(0.6)
+        add_packet(self, packet)
+
+    monkeypatch.setattr(EpisodeWriter, "add_packet", slowly)
+    monkeypatch.setattr(EpisodeWriter, "would_wait", True)  # so that it is taken in at the stop only
+    station.send()
+    done = station.call("stop")
+    assert not any(done["lost"].values())
+    with EpisodeReader(Path(done["path"])) as reader:
         assert reader.footer is not None
         assert not reader.footer.lost
 
