@@ -19,8 +19,9 @@ import numpy as np
 from blake3 import blake3
 from mcap.opcode import Opcode
 
-from recorders.container import CHUNK_HEAD, RECORD_HEAD, ChunkPlace, Container
+from recorders.container import Container
 from recorders.durability import SYSTEM, AppendFile, FileDigest, SystemCalls, storage_error
+from recorders.mcap_layout import CHUNK_HEAD, RECORD_HEAD, ChunkPlace
 from recorders.mcap_writer import McapWriter
 from recorders.records import to_metadata
 from recorders.schema import METADATA_FOOTER, EpisodeFooter

@@ -5,22 +5,17 @@ from __future__ import annotations
 import dataclasses
 import logging
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from mcap.records import Attachment, Statistics
 
-from recorders.container import (
-    Block,
-    Bytes,
-    ChunkCache,
-    ChunkPlace,
-    Container,
-    Contents,
-    Offsets,
-)
+from recorders.chunk_cache import ChunkCache
+from recorders.container import Container
+from recorders.mcap_layout import Bytes, ChunkPlace, Contents, Offsets
+from recorders.message_blocks import Batch, Block
 from recorders.records import footer_from, header_from
 from recorders.schema import METADATA_FOOTER, METADATA_HEADER, EpisodeFooter, SegmentRef
 from teleop_app.core.errors import EpisodeError
@@ -167,6 +162,20 @@ class CompositeContainer(Container):
         """
         part, local = self._local(place)
         return part.container.block(local, part.to_local.get(channel, -1))
+
+    def batches(self, channels: Collection[int]) -> Iterator[Batch]:
+        """Messages of some channels, those of several chunks of a file at a time.
+
+        Raises:
+            EpisodeError: A chunk or its index is damaged.
+        """
+        before = 0
+        for part in self.parts:
+            local = {part.to_local[channel]: channel for channel in channels if channel in part.to_local}
+            for batch in part.container.batches(local):
+                blocks = {local[channel]: block for channel, block in batch.blocks.items()}
+                yield Batch(batch.chunks + before, batch.begins, blocks)
+            before += len(part.container.contents.chunks)
 
     def close(self) -> None:
         """Close all files. Idempotent."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from recorders import tracks
-from recorders.container import Block, Container
+from recorders.container import Container
+from recorders.message_blocks import Block
 from recorders.resample import Resampled
 from recorders.schema import (
     JOINT_KINDS,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recorders.container import ChunkPlace, Container
+from recorders.container import Container
+from recorders.mcap_layout import ChunkPlace
 from recorders.reader import EpisodeReader
 from recorders.schema import (
     TOPIC_TICK,

@@ -31,7 +31,7 @@ from mcap.records import (
     SummaryOffset,
 )
 
-from recorders.container import largest_content
+from recorders.mcap_layout import largest_content
 
 MAGIC = b"\x89MCAP0\r\n"
 CHUNK_BYTES = 4 << 20

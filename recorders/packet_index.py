@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from recorders.container import Block, ChunkPlace, Container
+from recorders.container import Container
+from recorders.mcap_layout import ChunkPlace
+from recorders.message_blocks import Batch, Block
 from recorders.schema import CameraHeader, IntArray, VideoTrack, topic_video
 from recorders.tracks import concatenated, unwrapped, video_payload, video_places
 from recorders.video import is_keyframe
@@ -33,22 +35,23 @@ class _Collected:
     length: list[IntArray] = field(default_factory=list)
     error: EpisodeError | None = None
 
-    def add(self, number: int, block: Block, camera: str) -> None:
-        """Append the packets of chunk `number`."""
+    def add(self, batch: Batch, block: Block, camera: str) -> None:
+        """Append the packets of some chunks."""
         self.capture.append(block.log_utc_ns)
         self.ready.append(block.publish_utc_ns)
         self.seq.append(block.seq)
-        self.chunk.append(np.full(len(block.starts), number, np.int64))
+        chunk = np.searchsorted(batch.begins, block.starts, side="right") - 1
+        self.chunk.append(batch.chunks[chunk])
         places = video_places(block, camera)
         if places is None:
-            self.start.append(block.starts)
+            self.start.append(block.starts - batch.begins[chunk])
             self.length.append(-block.lengths)  # of the whole message: its fields are found when it is read
             self.keyframe.append(
                 np.array([is_keyframe(video_payload(p)) for p in block.payloads()], np.bool_)
             )
             return
         starts, lengths = places
-        self.start.append(starts)
+        self.start.append(starts - batch.begins[chunk])
         self.length.append(lengths)
         self.keyframe.append(_keyframes(block, starts, lengths))
 
@@ -129,7 +132,7 @@ class PacketIndex:
             strict=True,
         ):
             if number != chunk:
-                chunk, data = number, self._container.block(self._places[number], self._channel).data
+                chunk, data = number, self._container.chunk(self._places[number])
             content = data[start : start + abs(length)].tobytes()
             found.append(content if length >= 0 else video_payload(content))
         return found
@@ -167,20 +170,21 @@ def packet_indexes(
     Raises:
         EpisodeError: The file is damaged.
     """
-    places = list(container.contents.chunks)
     collected: dict[str, _Collected] = {}
     for camera in cameras:
         channel = container.channel(topic_video(camera.name))
         collected[camera.name] = _Collected(_UNKNOWN if channel is None else channel.id)
-    for number, place in enumerate(places):
-        for name, columns in collected.items():
-            if columns.channel not in place.channels or columns.error is not None:
+    names = {columns.channel: name for name, columns in collected.items() if columns.channel != _UNKNOWN}
+    for batch in container.batches(names):
+        for channel, block in batch.blocks.items():
+            columns = collected[names[channel]]
+            if columns.error is not None:
                 continue
-            block = container.block(place, columns.channel)
             try:
-                columns.add(number, block, name)
+                columns.add(batch, block, names[channel])
             except EpisodeError as error:
                 columns.error = error
+    places = list(container.contents.chunks)
     return {
         camera.name: columns.error or PacketIndex(container, places, camera, columns, monotonic)
         for camera in cameras

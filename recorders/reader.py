@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from recorders import tracks, wire
 from recorders.composite import open_container
-from recorders.container import ChunkPlace
 from recorders.episode_tracks import EpisodeTracks
+from recorders.mcap_layout import ChunkPlace
 from recorders.packet_index import PacketIndex, packet_indexes
 from recorders.records import footer_from, header_from
 from recorders.resample import nearest_index

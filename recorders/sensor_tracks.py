@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorders import wire
-from recorders.container import Block
+from recorders.message_blocks import Block
 from recorders.schema import AudioHeader, AudioTrack, FrameStamps, IntArray, StreamHeader, StreamTrack
 from recorders.tracks import Decoder, as_its_schema, concatenated, doubles, joined, signed
 from recorders.video import MAX_SIDE_PX

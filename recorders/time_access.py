@@ -8,7 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from recorders.container import Block, ChunkPlace, Container
+from recorders.container import Container
+from recorders.mcap_layout import ChunkPlace
+from recorders.message_blocks import Block
 from recorders.schema import (
     AudioTrack,
     ForceTrack,

@@ -8,13 +8,13 @@ from typing import Protocol
 import numpy as np
 
 from recorders import tracks
-from recorders.container import Block, Container
+from recorders.container import Container
+from recorders.message_blocks import Block
 from recorders.schema import Array, ForceTrack, IntArray, JointTrack, TickTrack, WorldTrack
 from recorders.tracks import Decoder, TickColumns, concatenated
 from teleop_app.core.errors import EpisodeError
 
 ToMonotonic = Callable[[IntArray], IntArray]
-_JOINED_BYTES = 4 << 20
 
 
 class Builder(Protocol):
@@ -141,18 +141,7 @@ def fill_together(container: Container, builders: Mapping[str, Builder]) -> None
         EpisodeError: The file is damaged, or as `Builder.add`.
     """
     channels = {topic: container.channel(topic) for topic in builders}
-    wanted = {topic: channel.id for topic, channel in channels.items() if channel is not None}
-    held: dict[str, list[Block]] = {topic: [] for topic in wanted}
-    sizes = dict.fromkeys(wanted, 0)
-    for place in container.contents.chunks:
-        for topic, channel in wanted.items():
-            if channel not in place.channels:
-                continue
-            block = container.block(place, channel)
-            held[topic].append(block)
-            sizes[topic] += len(block.data)  # it keeps the whole chunk
-            if sizes[topic] > _JOINED_BYTES:
-                fill(builders[topic], held[topic])
-                held[topic], sizes[topic] = [], 0
-    for topic, blocks in held.items():
-        fill(builders[topic], blocks)
+    wanted = {channel.id: builders[topic] for topic, channel in channels.items() if channel is not None}
+    for batch in container.batches(wanted):
+        for channel, block in batch.blocks.items():
+            wanted[channel].add(block)

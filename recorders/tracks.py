@@ -15,7 +15,7 @@ from mcap_protobuf.decoder import DecoderFactory
 from numpy.typing import NDArray
 
 from recorders import messages, wire
-from recorders.container import Block
+from recorders.message_blocks import Block
 from recorders.schema import EventRecord
 from recorders.wire_columns import columns_of
 from teleop_app.core.errors import EpisodeError

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 from mcap.opcode import Opcode
 
-from recorders.container import FOOTER_BYTES, MAGIC, RECORD_HEAD, Block, ChunkPlace, Container
+from recorders.container import Container
 from recorders.losses import Loss, find_losses, lost_in_chunks
+from recorders.mcap_layout import FOOTER_BYTES, MAGIC, RECORD_HEAD, ChunkPlace
+from recorders.message_blocks import Block
 from recorders.picture_chain import PictureChain
 from recorders.reader import EpisodeReader
 from recorders.recovery import digest_file

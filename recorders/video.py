@@ -177,6 +177,10 @@ class H264Decoder:
         self._context.flags |= Flags.low_delay
         self._context.options = {"max_pixels": str((width + 16) * (height + 16))}
 
+    def restart(self) -> None:
+        """Forget what was decoded: the next access unit is a keyframe. The memory of its pictures is kept."""
+        self._context.flush_buffers()
+
     def decode(self, payload: bytes) -> Image:
         """RGB of the next access unit, shape (height, width, 3), uint8.
 

@@ -162,8 +162,7 @@ class FrameAccess:
 
     def _decode(self, run: _Run, found: Images) -> None:
         if run.fresh:
-            camera = self.packets.camera
-            self._decoder = H264Decoder(camera.width, camera.height)
+            self._decoder = self._restarted()
         elif self._decoder is None:
             raise EpisodeError(f"A frame before frame {run.first} of {self.packets.camera.name} is damaged")
         for number, payload in enumerate(run.packets, run.first):
@@ -173,6 +172,12 @@ class FrameAccess:
                 image.flags.writeable = False
                 found[number] = image
                 self._keep(number, image)
+
+    def _restarted(self) -> H264Decoder:
+        if self._decoder is None:
+            return H264Decoder(self.packets.camera.width, self.packets.camera.height)
+        self._decoder.restart()
+        return self._decoder
 
     def _keep(self, number: int, image: Image) -> None:
         with self._lock:

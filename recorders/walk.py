@@ -11,18 +11,19 @@ import zstandard
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 
-from recorders.container import (
+from recorders.container import Container
+from recorders.mcap_layout import (
     CHUNK_HEAD,
     MAX_CHUNK_BYTES,
     MAX_RECORD_BYTES,
     RECORD_HEAD,
     Bytes,
     ChunkPlace,
-    Container,
     Contents,
     Offsets,
     largest_content,
 )
+from recorders.mcap_summary import add_attachment, add_definitions, add_metadata
 from teleop_app.core.errors import EpisodeError, UnreadableError
 
 logger = logging.getLogger(__name__)
@@ -63,9 +64,9 @@ class _Walk:
         if opcode == Opcode.CHUNK:
             self._keep_chunk(self._place(at, whole))
         elif opcode == Opcode.METADATA:
-            self.container.add_metadata(self.contents, at, whole)
+            add_metadata(self.container, self.contents, at, whole)
         elif opcode == Opcode.ATTACHMENT:
-            self.container.add_attachment(self.contents, at, whole)
+            add_attachment(self.container, self.contents, at, whole)
 
     def _place(self, at: int, whole: int) -> ChunkPlace:
         head = self.container.read(at + RECORD_HEAD.size, min(16, whole - RECORD_HEAD.size))
@@ -106,7 +107,7 @@ class _Walk:
         begins = [*starts.tolist(), len(data)]
         for end, begin in zip(ends, begins, strict=True):
             if end != begin:
-                self.container.add_definitions(self.contents, data[end:begin].tobytes())
+                add_definitions(self.container, self.contents, data[end:begin].tobytes())
 
     def _keep_cut_chunk(self, opcode: int, at: int) -> None:
         """Whole messages of a chunk whose end is missing; nothing can vouch for them but their shape."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ STAMP_BYTES = 14
 """Length of field 1, a google.protobuf.Timestamp, as `stamp` writes it."""
 
 _NS = 1_000_000_000
+_TEMPLATES = 64
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -107,8 +109,8 @@ class Template:
         self.count = len(places)
         self._body = np.frombuffer(bytes(body), np.uint8)
         self._places = (np.array(places, np.intp)[:, None] + np.arange(8)).reshape(-1)
-        self._fixed = np.setdiff1d(np.arange(len(body)), self._places)
-        self._constant = self._body[self._fixed]
+        self._fixed = np.full(len(body), 0xFF, np.uint8)
+        self._fixed[self._places] = 0
 
     @property
     def length(self) -> int:
@@ -136,14 +138,17 @@ class Template:
 
     def extract_words(self, block: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """As `extract`, with the bits of each number as an integer: for sfixed64 fields."""
-        bodies = starts[:, None] + STAMP_BYTES
-        if not np.array_equal(
-            block[bodies + self._fixed], np.broadcast_to(self._constant, (len(starts), len(self._fixed)))
-        ):
+        if not len(starts):
+            return np.zeros((0, self.count), np.int64)
+        size = len(self._body)
+        every = np.ndarray((len(block) - size + 1,), f"V{size}", block, strides=(1,))  # from each byte on
+        bodies = every[starts + STAMP_BYTES].view(np.uint8).reshape(-1, size)
+        if ((bodies ^ self._body) & self._fixed).any():
             return None
-        return np.ascontiguousarray(block[bodies + self._places]).view("<i8").astype(np.int64)
+        return np.take(bodies, self._places, axis=1).view("<i8").astype(np.int64)
 
 
+@lru_cache(maxsize=_TEMPLATES)
 def joint_template(names: tuple[str, ...], with_motion: bool) -> Template:
     """foxglove.JointStates of these joints: positions, and velocities and efforts if `with_motion`.
 
@@ -159,6 +164,7 @@ def joint_template(names: tuple[str, ...], with_motion: bool) -> Template:
     return Template(parts)
 
 
+@lru_cache(maxsize=_TEMPLATES)
 def pose_template(frame: str) -> Template:
     """foxglove.PoseInFrame: doubles x, y, z, then the quaternion x, y, z, w."""
     pose = pose_fields(1, 2)
@@ -176,6 +182,7 @@ def pose_fields(position: int, orientation: int) -> list[bytes | None]:
     return parts
 
 
+@lru_cache(maxsize=_TEMPLATES)
 def sample_template(count: int, with_device: bool) -> Template:
     """teleop.Sample: `count` doubles, then the device's stamp (an integer) if `with_device`."""
     parts: list[bytes | None] = [sample_head(count), *[None] * count]
@@ -191,6 +198,7 @@ DEVICE_STAMP = tag(3, _FIXED64)
 """What stands before the device's stamp in a teleop.Sample."""
 
 
+@lru_cache(maxsize=_TEMPLATES)
 def frame_stamp_template() -> Template:
     """teleop.FrameStamp: the integers seq, device_ns, receive_utc_ns, exposure_ns."""
     return Template([part for number in (2, 3, 4, 5) for part in (tag(number, _FIXED64), None)])

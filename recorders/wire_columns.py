@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from recorders.container import Block
+from recorders.message_blocks import Block
 from recorders.schema import Array, IntArray
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_WIDTHS = {_FIXED64: 8, _FIXED32: 4}
 _MAX_FIELDS = 64
 _MAX_VARINT_BYTES = 10
 _WORD = 32
@@ -97,34 +98,33 @@ def columns_of(block: Block) -> Columns | None:
     for _ in range(_MAX_FIELDS):
         if not len(rows):
             return out
-        key = block.data[at[rows]].astype(np.int64)
+        keys = block.data[at[rows]]
         at[rows] += 1
-        if (key >= 0x80).any() or not _read(out, rows, key >> 3, key & 7, at, end):
+        if (keys >= 0x80).any():
             return None
+        alike = bool((keys == keys[0]).all())
+        for key in keys[:1].tolist() if alike else np.unique(keys).tolist():
+            if not _read(out, rows if alike else rows[keys == key], key, at, end):
+                return None
         rows = rows[at[rows] < end[rows]]
     return None
 
 
-def _read(
-    out: Columns, rows: IntArray, number: IntArray, kind: IntArray, at: IntArray, end: IntArray
-) -> bool:
-    """One field of each row; moves `at` behind it."""
+def _read(out: Columns, rows: IntArray, key: int, at: IntArray, end: IntArray) -> bool:
+    """The field that begins with `key` in each of these rows; moves `at` behind it."""
+    kind, column = key & 7, out[key >> 3]
     value = np.zeros(len(rows), np.int64)
-    counted = np.flatnonzero((kind == _VARINT) | (kind == _BYTES))
-    if not _varints(out.block.data, rows[counted], counted, value, at, end):
+    if kind in (_VARINT, _BYTES):
+        if not _varints(out.block.data, rows, np.arange(len(rows)), value, at, end):
+            return False
+    elif kind not in _WIDTHS:
         return False
-    length = np.select([kind == _BYTES, kind == _FIXED64, kind == _FIXED32], [value, 8, 4], 0)
-    start = at[rows]
-    if not np.isin(kind, (_VARINT, _BYTES, _FIXED64, _FIXED32)).all():
-        return False
+    start, length = at[rows], value if kind == _BYTES else np.full(len(rows), _WIDTHS.get(kind, 0))
     if (length < 0).any() or (length > end[rows] - start).any():
         return False
     at[rows] += length
-    for each in np.unique(number).tolist():
-        here = number == each
-        column = out[each]
-        column.value[rows[here]] = np.where(kind[here] == _VARINT, value[here], 0)
-        column.start[rows[here]], column.length[rows[here]] = start[here], length[here]
+    column.value[rows] = value if kind == _VARINT else 0
+    column.start[rows], column.length[rows] = start, length
     return True
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from recorders.container import ChunkPlace, Container
+from recorders.container import Container
+from recorders.mcap_layout import ChunkPlace
 from recorders.reader import EpisodeReader
 from recorders.recovery import Recovery, digest_file, recover_open
 from recorders.schema import EpisodeFooter, topic_video

@@ -14,9 +14,9 @@ import pytest
 from fault_matrix.bombs import zstd_bomb
 from fault_matrix.mcap_model import McapModel
 
-from recorders.container import MAGIC
 from recorders.durability import SystemCalls
 from recorders.importers.episode import STAGING, import_episode
+from recorders.mcap_layout import MAGIC
 from recorders.recovery import digest_file
 from recorders.segment_names import segment_paths
 from recorders.synthetic import feed, synthetic_header, synthetic_samples, write_synthetic

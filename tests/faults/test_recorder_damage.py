@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.writer import Writer
 
-from recorders.container import MAGIC, RECORD_HEAD, Container
+from recorders.container import Container
+from recorders.mcap_layout import MAGIC, RECORD_HEAD
 from recorders.reader import EpisodeReader
 from recorders.records import to_metadata
 from recorders.recovery import recover_open

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recorders import tracks, wire_columns
-from recorders.container import Block
+from recorders.message_blocks import Block
 from recorders.reader import EpisodeReader
 from recorders.schema import JOINT_KINDS
 from recorders.series import series_names

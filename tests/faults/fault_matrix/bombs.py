@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import zstandard
 
-from recorders.container import CHUNK_HEAD, RECORD_HEAD
+from recorders.mcap_layout import CHUNK_HEAD, RECORD_HEAD
 from recorders.video import H264Encoder
 
 

@@ -12,7 +12,7 @@ from mcap.opcode import Opcode
 from fault_matrix.mcap_model import record_starts
 from fault_matrix.recording import Recorder, Take
 from fault_matrix.row import Budget, Row, RowReport
-from recorders.container import MAGIC, RECORD_HEAD
+from recorders.mcap_layout import MAGIC, RECORD_HEAD
 from recorders.segment_names import segment_paths
 from recorders.verify import verify_file
 from teleop_app.core.paths import DataDir

@@ -11,7 +11,7 @@ from mcap.records import Attachment, Channel, Message, Metadata, Schema
 from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 
-from recorders.container import FOOTER_BYTES, MAGIC, RECORD_HEAD
+from recorders.mcap_layout import FOOTER_BYTES, MAGIC, RECORD_HEAD
 
 __all__ = ["McapModel", "record_starts", "with_valid_summary"]
 

@@ -14,7 +14,7 @@ from mcap.records import Attachment, Channel, Message, Schema
 
 from fault_matrix.bombs import chunk_index, h264_bomb, jpeg_bomb, png_bomb, zstd_bomb
 from fault_matrix.mcap_model import McapModel, record_starts, with_valid_summary
-from recorders.container import FOOTER_BYTES, MAGIC, RECORD_HEAD
+from recorders.mcap_layout import FOOTER_BYTES, MAGIC, RECORD_HEAD
 
 HOSTILE_NUMBERS = (0, 1, 0x7F, 0xFF, 2**31 - 1, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1)
 HOSTILE_VALUES: tuple[Any, ...] = (
