@@ -177,6 +177,21 @@ class CompositeContainer(Container):
                 yield Batch(batch.chunks + before, batch.begins, blocks)
             before += len(part.container.contents.chunks)
 
+    def message_times(self, place: ChunkPlace) -> dict[int, Offsets]:
+        """UTC times [ns] of each channel's messages in a chunk.
+
+        Raises:
+            EpisodeError: The chunk or its index is damaged.
+        """
+        part, local = self._local(place)
+        found = part.container.message_times(local)
+        return {part.to_global.get(channel, -1): times for channel, times in found.items()}
+
+    def rest(self) -> None:
+        """Close all files until they are read again."""
+        for part in self.parts:
+            part.container.rest()
+
     def close(self) -> None:
         """Close all files. Idempotent."""
         for part in self.parts:

@@ -150,16 +150,18 @@ class Container(McapFile):
 
     def index_of(self, place: ChunkPlace) -> dict[int, Offsets]:
         """As `message_offsets`, by the index that follows the chunk."""
+        return {channel: pairs[1::2] for channel, pairs in self._index_pairs(place)}
+
+    def _index_pairs(self, place: ChunkPlace) -> Iterator[tuple[int, Offsets]]:
+        """By channel the time and the offset of each message in turn."""
         if place.index_length > MAX_RECORD_BYTES:
             raise self.damaged("a message index exceeds the limit")
         raw = self.read(place.start + place.length, place.index_length)
-        found: dict[int, Offsets] = {}
         for opcode, start, length in self.records(raw):
             if opcode != Opcode.MESSAGE_INDEX or length < 6 or (length - 6) % 16:
                 raise self.damaged("a message index is broken")
-            pairs = np.frombuffer(raw, "<i8", (length - 6) // 8, start + 6)  # of time and offset
-            found[int.from_bytes(raw[start : start + 2], "little")] = pairs[1::2]
-        return found
+            channel = int.from_bytes(raw[start : start + 2], "little")
+            yield channel, np.frombuffer(raw, "<i8", (length - 6) // 8, start + 6)
 
     def scan(self, data: Bytes) -> dict[int, Offsets]:
         """As `message_offsets`, found by looking at every record of a chunk's content."""
@@ -253,6 +255,21 @@ class Container(McapFile):
             return messages_at(contents, offsets)
         except ValueError as error:
             raise self.damaged(str(error)) from error
+
+    def message_times(self, place: ChunkPlace) -> dict[int, Offsets]:
+        """UTC times [ns] of each channel's messages in a chunk, which is not read if an index follows it.
+
+        Raises:
+            EpisodeError: The chunk or its index is damaged.
+        """
+        if place.index_length:
+            return {channel: pairs[0::2] for channel, pairs in self._index_pairs(place)}
+        return {channel: self.block(place, channel).log_utc_ns for channel in self.message_offsets(place)}
+
+    def rest(self) -> None:
+        """Close the file until it is read again, and forget its chunks."""
+        super().rest()
+        self._cache.clear()
 
     def close(self) -> None:
         """Close the file. Idempotent."""

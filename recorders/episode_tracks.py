@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -41,6 +41,7 @@ from recorders.track_builders import (
     Builder,
     ForceBuilder,
     JointBuilder,
+    Taker,
     TickBuilder,
     WorldBuilder,
     fill,
@@ -97,6 +98,10 @@ class EpisodeTracks:
         self._joints[kind] = track
         return track
 
+    def forget(self) -> None:
+        """Forget the tracks that were read; they are read anew when asked for."""
+        self._joints, self._forces, self._ticks, self._world = {}, {}, None, ()
+
     def _joint_builder(self, kind: str) -> JointBuilder:
         return JointBuilder(self.header.joint_names, lambda: self.decoder(topic_joints(kind)))
 
@@ -106,12 +111,16 @@ class EpisodeTracks:
         Raises:
             EpisodeError: The file is damaged.
         """
+        self.load_with({})
+
+    def load_with(self, others: Mapping[int, Taker]) -> None:
+        """As `load`, and give the messages of other channels to those who want them."""
         joints = {kind: self._joint_builder(kind) for kind in JOINT_KINDS}
         forces = {name: ForceBuilder(name) for name in self.header.force_sensors}
         ticks, world = TickBuilder(len(self.header.arms)), WorldBuilder()
         builders: dict[str, Builder] = {topic_joints(kind): builder for kind, builder in joints.items()}
         builders |= {topic_force(name): builder for name, builder in forces.items()}
-        fill_together(self.container, {**builders, TOPIC_TICK: ticks, TOPIC_WORLD: world})
+        fill_together(self.container, {**builders, TOPIC_TICK: ticks, TOPIC_WORLD: world}, others)
         self._joints = {kind: builder.track(self.to_monotonic) for kind, builder in joints.items()}
         self._forces = {name: builder.track(self.to_monotonic) for name, builder in forces.items()}
         self._ticks = ticks.track(self.to_monotonic)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from mcap.data_stream import ReadDataStream
 
@@ -32,11 +33,31 @@ class McapFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._resting = False
+        self._file, self._state = self._opened()
+        self.size = self._state[0]
+
+    def _opened(self) -> tuple[BinaryIO, tuple[int, int]]:
+        """The file, and its length and the time of its last change [ns]."""
         try:
-            self._file = path.open("rb")
-            self.size = os.fstat(self._file.fileno()).st_size
+            file = self.path.open("rb")
+            status = os.fstat(file.fileno())
         except OSError as error:
-            raise EpisodeError(f"{path.name} cannot be opened", why=error.strerror or str(error)) from error
+            why = error.strerror or str(error)
+            raise EpisodeError(f"{self.path.name} cannot be opened", why=why) from error
+        return file, (status.st_size, status.st_mtime_ns)
+
+    def _again(self) -> BinaryIO:
+        """The file, opened again after `rest`."""
+        file, state = self._opened()
+        if state != self._state:
+            file.close()
+            raise EpisodeError(
+                f"{self.path.name} was altered",
+                why="it changed since it was first read",
+                next_step="Start anew",
+            )
+        return file
 
     def damaged(self, why: str) -> EpisodeError:
         """The error for a file whose bytes are wrong."""
@@ -55,6 +76,8 @@ class McapFile:
         """
         if offset < 0 or length < 0 or offset + length > self.size:
             raise self.damaged("it refers to bytes beyond its end")
+        if self._resting:
+            self._file, self._resting = self._again(), False
         try:
             self._file.seek(offset)
             payload = self._file.read(length)
@@ -97,8 +120,14 @@ class McapFile:
             raise self.damaged(f"a record of {whole} bytes exceeds the limit of {limit}")
         return memoryview(self.read(at, whole))[RECORD_HEAD.size :]
 
+    def rest(self) -> None:
+        """Close the file until it is read again; what is known of it is kept."""
+        self._resting = True
+        self._file.close()
+
     def close(self) -> None:
-        """Close the file. Idempotent."""
+        """Close the file for good. Idempotent."""
+        self._resting = False
         self._file.close()
 
 

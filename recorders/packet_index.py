@@ -25,6 +25,7 @@ _SLICE = 1
 class _Collected:
     """One camera's columns while the file is read."""
 
+    camera: str
     channel: int
     capture: list[IntArray] = field(default_factory=list)
     ready: list[IntArray] = field(default_factory=list)
@@ -35,14 +36,21 @@ class _Collected:
     length: list[IntArray] = field(default_factory=list)
     error: EpisodeError | None = None
 
-    def add(self, batch: Batch, block: Block, camera: str) -> None:
-        """Append the packets of some chunks."""
+    def take(self, batch: Batch, block: Block) -> None:
+        """Append the packets of some chunks, until one is not as it should be."""
+        if self.error is None:
+            try:
+                self._add(batch, block)
+            except EpisodeError as error:
+                self.error = error
+
+    def _add(self, batch: Batch, block: Block) -> None:
         self.capture.append(block.log_utc_ns)
         self.ready.append(block.publish_utc_ns)
         self.seq.append(block.seq)
         chunk = np.searchsorted(batch.begins, block.starts, side="right") - 1
         self.chunk.append(batch.chunks[chunk])
-        places = video_places(block, camera)
+        places = video_places(block, self.camera)
         if places is None:
             self.start.append(block.starts - batch.begins[chunk])
             self.length.append(-block.lengths)  # of the whole message: its fields are found when it is read
@@ -69,7 +77,7 @@ def _keyframes(block: Block, starts: IntArray, lengths: IntArray) -> NDArray[np.
 
 
 class PacketIndex:
-    """All packets of one camera; the bytes stay in the file. Made by `packet_indexes`.
+    """All packets of one camera; the bytes stay in the file. Made by `PacketCollector`.
 
     Attributes:
         camera: Its header.
@@ -154,39 +162,46 @@ class PacketIndex:
         return at if at < len(self) and self.track.seq[at] == seq else None
 
 
-def packet_indexes(
-    container: Container, cameras: Sequence[CameraHeader], monotonic: ToMonotonic
-) -> dict[str, PacketIndex | EpisodeError]:
-    """Index several cameras in one pass over the file.
+class PacketCollector:
+    """Indexes of several cameras while one pass through the file fills them.
 
     Args:
         container: The open file.
         cameras: Those to index.
-        monotonic: Converts UTC to the host's monotonic time [ns].
-
-    Returns:
-        By camera its index, or why there is none: one camera's damage does not cost the others.
-
-    Raises:
-        EpisodeError: The file is damaged.
     """
-    collected: dict[str, _Collected] = {}
-    for camera in cameras:
-        channel = container.channel(topic_video(camera.name))
-        collected[camera.name] = _Collected(_UNKNOWN if channel is None else channel.id)
-    names = {columns.channel: name for name, columns in collected.items() if columns.channel != _UNKNOWN}
-    for batch in container.batches(names):
-        for channel, block in batch.blocks.items():
-            columns = collected[names[channel]]
-            if columns.error is not None:
-                continue
-            try:
-                columns.add(batch, block, names[channel])
-            except EpisodeError as error:
-                columns.error = error
-    places = list(container.contents.chunks)
-    return {
-        camera.name: columns.error or PacketIndex(container, places, camera, columns, monotonic)
-        for camera in cameras
-        for columns in [collected[camera.name]]
-    }
+
+    def __init__(self, container: Container, cameras: Sequence[CameraHeader]) -> None:
+        self._container = container
+        self._cameras = cameras
+        self._columns: list[_Collected] = []
+        for camera in cameras:
+            channel = container.channel(topic_video(camera.name))
+            self._columns.append(_Collected(camera.name, _UNKNOWN if channel is None else channel.id))
+
+    @property
+    def takers(self) -> dict[int, Callable[[Batch, Block], None]]:
+        """By channel, who takes its messages."""
+        return {each.channel: each.take for each in self._columns if each.channel != _UNKNOWN}
+
+    def read(self) -> None:
+        """Make the pass.
+
+        Raises:
+            EpisodeError: The file is damaged.
+        """
+        takers = self.takers
+        for batch in self._container.batches(takers):
+            for channel, block in batch.blocks.items():
+                takers[channel](batch, block)
+
+    def indexes(self, monotonic: ToMonotonic) -> dict[str, PacketIndex | EpisodeError]:
+        """By camera its index, or why there is none: one camera's damage does not cost the others.
+
+        Args:
+            monotonic: Converts UTC to the host's monotonic time [ns].
+        """
+        places = self._container.contents.chunks
+        return {
+            camera.name: columns.error or PacketIndex(self._container, places, camera, columns, monotonic)
+            for camera, columns in zip(self._cameras, self._columns, strict=True)
+        }

@@ -13,7 +13,7 @@ from recorders import tracks, wire
 from recorders.composite import open_container
 from recorders.episode_tracks import EpisodeTracks
 from recorders.mcap_layout import ChunkPlace
-from recorders.packet_index import PacketIndex, packet_indexes
+from recorders.packet_index import PacketCollector, PacketIndex
 from recorders.records import footer_from, header_from
 from recorders.resample import nearest_index
 from recorders.schema import (
@@ -256,11 +256,28 @@ class EpisodeReader(EpisodeTracks):
     def _index(self, camera: str) -> PacketIndex:
         self._camera(camera)
         if not self._packets:
-            self._packets = packet_indexes(self.container, self.header.cameras, self.to_monotonic)
+            collector = PacketCollector(self.container, self.header.cameras)
+            collector.read()
+            self._packets = collector.indexes(self.to_monotonic)
         found = self._packets[camera]
         if isinstance(found, EpisodeError):
             raise found
         return found
+
+    def load(self) -> None:
+        """Read all joint streams, ticks, forces, the world and where the packets lie in one pass.
+
+        Raises:
+            EpisodeError: The file is damaged.
+        """
+        collector = PacketCollector(self.container, self.header.cameras)
+        self.load_with(collector.takers)
+        self._packets = collector.indexes(self.to_monotonic)
+
+    def rest(self) -> None:
+        """Close the file until it is read again; tracks and indexes are kept, decoders are not."""
+        self._frames.clear()
+        self.container.rest()
 
     def close(self) -> None:
         """Close the file. Idempotent."""

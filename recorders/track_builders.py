@@ -9,11 +9,13 @@ import numpy as np
 
 from recorders import tracks
 from recorders.container import Container
-from recorders.message_blocks import Block
+from recorders.message_blocks import Batch, Block
 from recorders.schema import Array, ForceTrack, IntArray, JointTrack, TickTrack, WorldTrack
 from recorders.tracks import Decoder, TickColumns, concatenated
 from teleop_app.core.errors import EpisodeError
 
+Taker = Callable[[Batch, Block], None]
+"""Takes messages of a channel, and where they lie."""
 ToMonotonic = Callable[[IntArray], IntArray]
 
 
@@ -134,14 +136,22 @@ def fill(builder: Builder, blocks: Iterable[Block]) -> None:
         builder.add(block)
 
 
-def fill_together(container: Container, builders: Mapping[str, Builder]) -> None:
+def fill_together(container: Container, builders: Mapping[str, Builder], others: Mapping[int, Taker]) -> None:
     """Fill the builders of several topics in one pass through the file.
+
+    Args:
+        container: The open file.
+        builders: By topic.
+        others: By channel, who takes its messages beside them.
 
     Raises:
         EpisodeError: The file is damaged, or as `Builder.add`.
     """
     channels = {topic: container.channel(topic) for topic in builders}
     wanted = {channel.id: builders[topic] for topic, channel in channels.items() if channel is not None}
-    for batch in container.batches(wanted):
+    for batch in container.batches({*wanted, *others}):
         for channel, block in batch.blocks.items():
-            wanted[channel].add(block)
+            if channel in wanted:
+                wanted[channel].add(block)
+            else:
+                others[channel](batch, block)
