@@ -120,7 +120,7 @@ class AppendFile:
         self._given = self._written = self._synced = 0
         self._writing_since_s = 0.0
         self._hash = blake3()
-        self._failure: OSError | None = None
+        self._failure: Exception | None = None
         self._sync_s = sync_s
         self._changed = threading.Condition()
         self._closing = False
@@ -137,8 +137,8 @@ class AppendFile:
         self._syncer.start()
 
     @property
-    def failure(self) -> OSError | None:
-        """The first I/O error, None while all is well."""
+    def failure(self) -> Exception | None:
+        """The first error of a write or sync, None while all is well."""
         return self._failure
 
     @property
@@ -214,7 +214,10 @@ class AppendFile:
                     return
                 payload = self._queue[0]
             self._writing_since_s = time.monotonic()
-            error = self._write_whole(payload)
+            try:
+                error = self._write_whole(payload)
+            except Exception as unforeseen:  # else whoever waits for this thread would wait for ever
+                error = unforeseen
             self._writing_since_s = 0.0
             with self._changed:
                 self._failure = self._failure or error
@@ -244,12 +247,14 @@ class AppendFile:
         return None
 
     def _raise_failure(self) -> None:
-        if self._failure is not None:
+        if isinstance(self._failure, OSError):
             raise storage_error(
                 f"The episode {self.path.stem} cannot be written on",
                 self._failure,
                 f"{self._written} bytes of it are kept",
             ) from self._failure
+        if self._failure is not None:
+            raise self._failure
 
     def _sync_repeatedly(self) -> None:
         while not self._ending.wait(self._sync_s):
