@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -13,6 +14,9 @@ import time
 import traceback
 from collections.abc import Callable
 from typing import Any
+
+_LIBRARY = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 
 
 class Channel:
@@ -49,6 +53,7 @@ class Forked:
         gc.freeze()
         channel = Channel(write)
         with contextlib.suppress(BaseException):
+            _LIBRARY.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nobody is left behind
             os.close(self._read)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             try:
