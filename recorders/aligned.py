@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from recorders.reader import EpisodeReader
 from recorders.resample import NEVER_NS, Resampled, nearest_index
 from recorders.schema import Array, IntArray, VideoTrack
-from recorders.series import Series
 from recorders.video import Image
 from recorders.video_access import FrameAccess, Images
 from teleop_app.core.clock import NS_PER_S
@@ -126,21 +125,10 @@ class AlignedFrames(Sequence[AlignedRow]):
             raise EpisodeError(f"{reader.path.name} has no camera, so it has no rows")
         self.reader = reader
         tracks = {name: reader.video(name) for name in names}
-        begin_ns = 0 if include_preroll else reader.header.start_ns
-        self.time_ns = _instants(tracks[names[0]], begin_ns, rate_hz)
-        if not len(self.time_ns):
-            raise EpisodeError(
-                f"{reader.path.name} has no rows",
-                why=f"camera {names[0]} has no frame that can be decoded from the record key on",
-            )
-        self.cameras = {name: pair_frames(track, self.time_ns) for name, track in tracks.items()}
-        self.series: dict[str, Series] = {name: reader.series(name) for name in streams}
-        self.columns: dict[str, Resampled] = {
-            name: series.at(self.time_ns) for name, series in self.series.items()
-        }
-        self._access: dict[str, FrameAccess] = {
-            name: reader.frame_access(name, size=size, cached=cached) for name in names
-        }
+        self.time_ns, self.cameras = camera_rows(reader, tracks, rate_hz, include_preroll)
+        self.columns: dict[str, Resampled] = {name: reader.series(name).at(self.time_ns) for name in streams}
+        self._size, self._cached = size, cached
+        self._access: dict[str, FrameAccess] = {}
 
     def __len__(self) -> int:
         return len(self.time_ns)
@@ -182,7 +170,14 @@ class AlignedFrames(Sequence[AlignedRow]):
 
     def access(self, camera: str) -> FrameAccess:
         """The decoder of a camera, which gives pictures in the size of the rows."""
+        if camera not in self._access:
+            self._access[camera] = self.reader.frame_access(camera, size=self._size, cached=self._cached)
         return self._access[camera]
+
+    def rest(self) -> None:
+        """Give up decoders and close the file until a row is asked for. Rows on their way still come."""
+        self._access.clear()
+        self.reader.rest()
 
     def request(self, indices: Sequence[int]) -> dict[str, Future[Images]]:
         """Have the pictures of rows decoded by other threads; by camera, then by frame number.
@@ -194,7 +189,7 @@ class AlignedFrames(Sequence[AlignedRow]):
         found: dict[str, Future[Images]] = {}
         for name, shown in self.cameras.items():
             packets = shown.packet[wanted]
-            found[name] = self._access[name].request(packets[packets >= 0].tolist())
+            found[name] = self.access(name).request(packets[packets >= 0].tolist())
         return found
 
     def _finished(self, indices: Sequence[int], jobs: Mapping[str, Future[Images]]) -> Iterator[AlignedRow]:
@@ -213,6 +208,30 @@ class AlignedFrames(Sequence[AlignedRow]):
             error_ns=errors,
             gaps=tuple(name for name, column in self.columns.items() if column.gap[index]),
         )
+
+
+def camera_rows(
+    reader: EpisodeReader, tracks: Mapping[str, VideoTrack], rate_hz: float | None, include_preroll: bool
+) -> tuple[IntArray, dict[str, CameraRows]]:
+    """Instants of the rows (rows,), and what each camera shows in them.
+
+    Args:
+        reader: The episode.
+        tracks: When the frames of each camera were captured; the first one gives the rows.
+        rate_hz: As for `AlignedFrames`.
+        include_preroll: As for `AlignedFrames`.
+
+    Raises:
+        EpisodeError: There is no row.
+    """
+    first = next(iter(tracks))
+    time_ns = _instants(tracks[first], 0 if include_preroll else reader.header.start_ns, rate_hz)
+    if not len(time_ns):
+        raise EpisodeError(
+            f"{reader.path.name} has no rows",
+            why=f"camera {first} has no frame that can be decoded from the record key on",
+        )
+    return time_ns, {name: pair_frames(track, time_ns) for name, track in tracks.items()}
 
 
 def _instants(track: VideoTrack, begin_ns: int, rate_hz: float | None) -> IntArray:

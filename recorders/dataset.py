@@ -23,8 +23,10 @@ from recorders.dataset_sample import (
     Sample,
     SampleLayout,
     SampleMaker,
+    complete_rows,
     stream_key,
 )
+from recorders.reader import EpisodeReader
 from recorders.schema import IntArray
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import EpisodeError
@@ -94,25 +96,26 @@ class EpisodeDataset:
             size=size,
             include_preroll=include_preroll,
         )
-        self._open: OrderedDict[int, SampleMaker] = OrderedDict()
+        self._readers = dict(enumerate(episode.reader for episode in found))
+        self._makers: dict[int, SampleMaker] = {}
+        self._awake: OrderedDict[int, SampleMaker] = OrderedDict()
         self._process = os.getpid()
         self._rows: list[IntArray] = []
         self.left_out = 0
-        try:
-            self._index()
-        except EpisodeError:
-            self.close()
-            raise
+        self._index()
         self.lengths = tuple(len(rows) for rows in self._rows)
         self._ends = np.cumsum(self.lengths)
         if not len(self):
             raise EpisodeError("The dataset would have no sample", why="no row has a frame of each camera")
 
     def _index(self) -> None:
-        for number in range(len(self.episodes)):
-            maker = self._maker(number)
-            self._rows.append(maker.complete)
-            self.left_out += maker.rows - len(maker.complete)
+        for reader in self._readers.values():
+            try:
+                complete, incomplete = complete_rows(reader, self._layout)
+            finally:
+                reader.rest()
+            self._rows.append(complete)
+            self.left_out += incomplete
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -195,20 +198,32 @@ class EpisodeDataset:
         if self._process != os.getpid():  # a forked worker: an open file's position is shared with its parent
             self.close()
             self._process = os.getpid()
-        if number not in self._open:
-            self._open[number] = SampleMaker(self.episodes[number], self._layout)
-            while len(self._open) > _OPEN_EPISODES:
-                self._open.popitem(last=False)[1].close()
-        self._open.move_to_end(number)
-        return self._open[number]
+        maker = self._makers.get(number)
+        if maker is None:
+            maker = self._makers[number] = self._new_maker(number)
+        self._awake[number] = maker
+        self._awake.move_to_end(number)
+        while len(self._awake) > _OPEN_EPISODES:
+            self._awake.popitem(last=False)[1].rest()
+        return maker
+
+    def _new_maker(self, number: int) -> SampleMaker:
+        if number not in self._readers:
+            self._readers[number] = EpisodeReader(self.episodes[number])
+        reader = self._readers[number]
+        maker = SampleMaker(reader, self._layout)
+        if not np.array_equal(maker.complete, self._rows[number]):
+            raise reader.container.damaged("its index tells other times than its messages")
+        return maker
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": OrderedDict[int, SampleMaker]()}
+        nothing = {"_readers": {}, "_makers": {}, "_awake": OrderedDict[int, SampleMaker]()}
+        return self.__dict__ | nothing
 
     def close(self) -> None:
         """Close the files that are open; they are opened again when needed."""
-        while self._open:
-            self._open.popitem()[1].close()
+        while self._awake:
+            self._awake.popitem()[1].rest()
 
 
 def _delta_ns(

@@ -20,11 +20,13 @@ class DatasetEpisode:
         path: The file.
         header: Who, what and where.
         outcome: `success`, `failure` or `unknown`.
+        reader: Of the file; it rests.
     """
 
     path: Path
     header: EpisodeHeader
     outcome: str
+    reader: EpisodeReader
 
 
 def episode_files(source: Path | str | Iterable[Path | str]) -> list[Path]:
@@ -60,10 +62,13 @@ def chosen_episodes(paths: Sequence[Path], outcomes: Iterable[str] | None) -> li
     wanted = None if outcomes is None else frozenset(outcomes)
     found: list[DatasetEpisode] = []
     for path in paths:
-        with EpisodeReader(path) as reader:
-            outcome = reader.footer.outcome if reader.footer is not None else "unknown"
-            if wanted is None or outcome in wanted:
-                found.append(DatasetEpisode(path, reader.header, outcome))
+        reader = EpisodeReader(path)
+        outcome = reader.footer.outcome if reader.footer is not None else "unknown"
+        if wanted is None or outcome in wanted:
+            reader.rest()
+            found.append(DatasetEpisode(path, reader.header, outcome, reader))
+        else:
+            reader.close()
     if not found:
         raise EpisodeError(
             "The dataset would have no episode",
