@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,7 +38,10 @@ class RobotScene:
         self._cameras = self._cameras[:, [0, 1, 2, 4, 5, 6, 3]]
         camera_frames = [(camera.parent, camera.name) for camera in mounted]
         parents = [camera.parent for camera in mounted]
-        self._kinematics = RobotKinematics(mjcf, header.joint_names, parents) if mjcf else None
+        self._kinematics: RobotKinematics | None = None
+        self._description = b""
+        if mjcf:
+            self._kinematics, self._description = _robot(mjcf, header.joint_names, tuple(parents))
         link_frames = (
             zip(self._kinematics.parents, self._kinematics.links, strict=True) if self._kinematics else ()
         )
@@ -48,7 +53,7 @@ class RobotScene:
         if self._kinematics is not None:
             payload = scene_update(self._kinematics, at_ns + self._sink.offset_ns)
             self._sink.put(TOPIC_ROBOT, messages.SCENE_UPDATE, at_ns, payload, at_ns, 0)
-            payload = robot_description(self._kinematics)
+            payload = self._description
             self._sink.put(TOPIC_DESCRIPTION, messages.ROS_STRING, at_ns, payload, at_ns, 0)
         elif len(self._cameras):
             self._put(at_ns, at_ns, self._cameras)
@@ -68,6 +73,17 @@ class RobotScene:
         seq = self._sink.ledger.counts[TOPIC_TRANSFORMS]
         payload = self._template.fill(self._sink.stamp(at_ns), poses)
         self._sink.put(TOPIC_TRANSFORMS, messages.FRAME_TRANSFORMS, at_ns, payload, ready_ns, seq)
+
+
+@lru_cache(maxsize=4)
+def _robot(mjcf: str, joint_names: tuple[str, ...], also: tuple[str, ...]) -> tuple[RobotKinematics, bytes]:
+    """The compiled robot and its description, made once for all episodes and files of a process.
+
+    Raises:
+        EpisodeError: The model cannot be used.
+    """
+    kinematics = RobotKinematics(mjcf, joint_names, also)
+    return kinematics, robot_description(kinematics)
 
 
 class _TransformsTemplate:

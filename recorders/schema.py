@@ -287,7 +287,7 @@ class EpisodeFooter:
     Attributes:
         duration_ns: From the record key, else the first frame or tick, to the last one.
         outcome: `success`, `failure` or `unknown`.
-        counts: Messages by topic.
+        counts: Messages by topic, those kept from before the record key included.
         lost: Samples due and not received, by topic.
         lost_reasons: Sentences.
         actor_share: Fraction of ticks by actor, from the record key on.

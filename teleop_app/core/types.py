@@ -567,7 +567,7 @@ class RecorderStatus:
         countdown_s: Until start (COUNTDOWN) or automatic save (REVIEW); negative when none runs.
         saved: Episodes saved in this session.
         target: Wanted episodes of the task.
-        frames: By camera, in the open or last episode.
+        frames: By camera, in the open or last episode's files: with those kept from before its key.
         lost: Frames lost by camera, in the open or last episode.
         size_bytes: Of the open or last episode.
         episodes_left: Estimate of how many more fit on the disk, -1 unknown.

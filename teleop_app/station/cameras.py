@@ -26,10 +26,9 @@ from teleop_app.station.process import HEARTBEAT_S, Heartbeat, ProcessContext
 logger = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.02
-_SETUP_PERIOD_NS: Final = NS_PER_S
+_SETUP_PERIOD_NS: Final = NS_PER_S // 5
+"""A recorder that has just started can record as soon as it has heard of all cameras."""
 _SILENT_NS: Final = NS_PER_S // 2
-
-
 _TELL_PERIOD_NS: Final = NS_PER_S // 2
 
 ENCODER_PATIENCE_S: Final = 5.0

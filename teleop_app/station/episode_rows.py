@@ -25,7 +25,7 @@ def session_id_of(header: EpisodeHeader) -> str:
 
 
 def frames_of(header: EpisodeHeader, footer: EpisodeFooter) -> dict[str, int]:
-    """Frames by camera."""
+    """Frames by camera in the episode's files: with those kept from before the record key."""
     return {camera.name: footer.counts.get(topic_video(camera.name), 0) for camera in header.cameras}
 
 

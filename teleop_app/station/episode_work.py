@@ -110,6 +110,7 @@ class EpisodeWork:
         self.last_saved = ""
         self.next_seed = context.config.simulation.seed
         self.episodes_left = -1
+        self._room_known = True
         self.text = ""
         self._fill_reserve()
 
@@ -169,9 +170,10 @@ class EpisodeWork:
         return self._feed.taken_until_ns(now_ns)
 
     def watch(self, now_ns: int) -> None:
-        """Look after the open episode: silent streams, full disk."""
+        """Look after the open episode: silent streams, full disk; without one, the room for the next."""
         recording = self.recording
         if recording is None:
+            self._estimate_room()
             return
         try:
             for sentence in recording.poll(self.heard_ns(now_ns)):
@@ -408,7 +410,7 @@ class EpisodeWork:
             outcome=finished.footer.outcome,
             stop_to_durable_ms=finished.finish_ms,
         )
-        self._estimate_room()
+        self._room_known = False
 
     def _take_waiting(self, recording: Recording, ended_ns: int) -> None:
         """Everything that arrived before the stop.
@@ -505,9 +507,11 @@ class EpisodeWork:
             logger.warning("%s", error.sentence)
 
     def _estimate_room(self) -> None:
-        self.episodes_left = -1
-        if self.session is None:
+        """After a stop, but not before its answer."""
+        if self._room_known or self.session is None:
             return
+        self._room_known = True
+        self.episodes_left = -1
         try:
             mean = self._catalog.mean_size_bytes(self.session)
             free = shutil.disk_usage(self._data.root).free

@@ -259,7 +259,7 @@ class RecorderRequests:
             raise StationError(what, why="an episode is being recorded", next_step="Stop it first")
 
     def _wait_for_cameras(self) -> None:
-        """A station that has just started may not have heard of its cameras: they speak up once a second."""
+        """A station that has just started may not have heard of its cameras, which speak up regularly."""
         deadline = time.monotonic() + CAMERA_PATIENCE_S
         while self._work.missing_cameras() and time.monotonic() < deadline and self._pump():
             pass
