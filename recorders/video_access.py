@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
+from recorders.decoding_threads import in_decoding_thread
 from recorders.packet_index import PacketIndex
 from recorders.video import H264Decoder, Image
 from teleop_app.core.errors import EpisodeError
 
 CACHED_FRAMES = 32
-_MAX_THREADS = 8
 _REMEMBERED_JOBS = 2
 Images = dict[int, Image]
 
@@ -102,7 +101,7 @@ class FrameAccess:
             done: Future[Images] = Future()
             done.set_result(plan.ready)
             return done
-        job = decoding_threads().submit(self._carry_out, plan, previous)
+        job = in_decoding_thread(lambda: self._carry_out(plan, previous))
         self._jobs.append((frozenset(i for run in plan.runs for i in run.wanted), job))
         return job
 
@@ -184,23 +183,3 @@ class FrameAccess:
             self._images[number] = image
             while len(self._images) > self._limit:
                 self._images.popitem(last=False)
-
-
-_threads: ThreadPoolExecutor | None = None
-
-
-def decoding_threads() -> ThreadPoolExecutor:
-    """The threads of this process that decode (FFmpeg works outside Python's lock), made at first use."""
-    global _threads
-    if _threads is None:
-        _threads = ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1), "decode")
-    return _threads
-
-
-def _forget_threads() -> None:
-    global _threads
-    _threads = None  # a forked child has none of them
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
