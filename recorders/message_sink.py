@@ -30,16 +30,20 @@ class MessageSink:
     Args:
         files: Where the messages go.
         ledger: Books what is written and refused.
+        times: By topic, capture times of the samples written: those who write streams add them.
         offset_ns: UTC minus monotonic time.
-
-    Attributes:
-        times: By topic, capture times of the samples written, for the report on synchronisation.
     """
 
-    def __init__(self, files: EpisodeFiles, ledger: Ledger, offset_ns: int) -> None:
+    def __init__(
+        self,
+        files: EpisodeFiles,
+        ledger: Ledger,
+        times: defaultdict[str, array[int]],
+        offset_ns: int,
+    ) -> None:
         self.ledger = ledger
         self.offset_ns = offset_ns
-        self.times: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
+        self.times = times
         self._files = files
 
     def stamp(self, at_ns: int) -> bytes:

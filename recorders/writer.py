@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from recorders import message_bodies, messages
 from recorders.durability import SYSTEM, Reserve, SystemCalls
-from recorders.episode_figures import Figures, SampleTimes, worst_of
+from recorders.episode_footers import EpisodeFooters
 from recorders.ledger import Ledger
 from recorders.message_sink import MessageSink
 from recorders.schema import (
@@ -25,8 +24,7 @@ from recorders.schema import (
     SegmentRef,
     topic_video,
 )
-from recorders.segment_names import PART_OF_LONGER
-from recorders.segments import EpisodeFiles, SegmentFooter
+from recorders.segments import EpisodeFiles
 from recorders.stream_writers_camera import CameraWriter
 from recorders.stream_writers_control import ControlWriter
 from recorders.stream_writers_sensor import SensorWriter, with_sound_streams
@@ -127,29 +125,23 @@ class EpisodeWriter:
             self.ledger.note(sentence)
         self._flush_ns = round(flush_s * NS_PER_S)
         self._flush_due_ns = 0
-        self._ticks = 0
-        self._actors: Counter[str] = Counter()
-        self._first_ns = self._last_ns = 0
         self._preview = b""
-        self._earlier = Figures()
-        self._told_lost: dict[str, dict[str, int]] = {}
-        self._told_actors: Counter[str] = Counter()
-        self._lost_at_turn: dict[str, dict[str, int]] = {}
+        self._footers = EpisodeFooters(self.header, self.ledger)
         self._finished: FinishedEpisode | None = None
         self._files = EpisodeFiles(
             path,
             self.header,
             destination=destination,
             segment_s=segment_s,
-            segment_footer=self._segment_footer,
-            topic_turned=self._topic_turned,
+            segment_footer=self._footers.of_segment,
+            topic_turned=self._footers.turn,
             want_keyframe=want_keyframe,
             sync_s=sync_s,
             reserve=reserve,
             calls=calls,
         )
-        self._sink = MessageSink(self._files, self.ledger, header.anchor_utc_ns - header.anchor_monotonic_ns)
-        self._times = SampleTimes(self.header, self._sink.times)
+        offset_ns = header.anchor_utc_ns - header.anchor_monotonic_ns
+        self._sink = MessageSink(self._files, self.ledger, self._footers.capture_ns, offset_ns)
         self._scene = _robot_scene(self._sink, self.header, attachments)
         self._control = ControlWriter(self._sink, self.header, self._scene)
         self._camera = CameraWriter(self._sink, self.header)
@@ -206,12 +198,12 @@ class EpisodeWriter:
     @property
     def duration_s(self) -> float:
         """First to last frame or tick so far."""
-        return (self._last_ns - self._first_ns) / NS_PER_S
+        return self._footers.duration_ns / NS_PER_S
 
     @property
     def ticks(self) -> int:
         """Control ticks written so far."""
-        return self._ticks
+        return self._footers.ticks
 
     def frames(self, camera: str) -> int:
         """Frames of a camera written so far."""
@@ -228,12 +220,7 @@ class EpisodeWriter:
             StorageError: The disk refused an earlier chunk.
         """
         if self._control.add_tick(tick):
-            self._times.ticks.append(tick.tick_ns)
-            self._times.lateness.append(tick.tick_ns - tick.due_ns)
-            self._ticks += 1
-            if tick.tick_ns >= self.header.start_ns:
-                self._actors[tick.actor.value] += 1
-            self._extend(tick.tick_ns)
+            self._footers.see_tick(tick)
         self.poll()
 
     def add_input(self, sample: InputSample, receive_ns: int | None = None) -> None:
@@ -263,7 +250,7 @@ class EpisodeWriter:
             StorageError: As `add_tick`.
         """
         if self._camera.add_packet(packet):
-            self._extend(packet.capture_ns)
+            self._footers.extend(packet.capture_ns)
         self.poll()
 
     def add_depth(self, packet: DepthPacket) -> None:
@@ -361,8 +348,11 @@ class EpisodeWriter:
         footers: list[EpisodeFooter] = []
 
         def footer(segments: tuple[SegmentRef, ...]) -> EpisodeFooter:
-            footers.append(self._footer(outcome, segments, truncated=bool(truncated), recovered=recovered))
-            return footers[-1]
+            made = self._footers.of_episode(
+                self._files.counts, outcome, segments, truncated=bool(truncated), recovered=recovered
+            )
+            footers.append(made)
+            return made
 
         if self._preview:
             self._attach(Attachment(ATTACHMENT_PREVIEW, "image/jpeg", self._preview))
@@ -381,76 +371,6 @@ class EpisodeWriter:
     def abandon(self) -> None:
         """Close the file where it is, for recovery or removal. Idempotent."""
         self._files.close()
-
-    def _footer(
-        self, outcome: str, segments: tuple[SegmentRef, ...], *, truncated: bool, recovered: bool
-    ) -> EpisodeFooter:
-        figures = worst_of(self._earlier, self._times.take().figures())
-        ticks = self._actors.total()
-        return EpisodeFooter(
-            duration_ns=self._last_ns - self._first_ns,
-            outcome=outcome,
-            counts=dict(self._files.counts),
-            lost={topic: count for topic, count in self.ledger.lost.items() if count},
-            lost_reasons=self.ledger.reasons(),
-            actor_share={name: count / ticks for name, count in self._actors.items()},
-            late_p99_ms=figures.late_p99_ms,
-            sync_p95_ms=figures.sync_p95_ms,
-            recovered=recovered,
-            truncated=truncated,
-            lost_by_reason=self.ledger.lost_by_reason(),
-            sync=figures.sync,
-            segments=segments,
-        )
-
-    def _topic_turned(self, topic: str) -> None:
-        """What a topic lost up to here belongs to the file before."""
-        self._lost_at_turn[topic] = self.ledger.lost_by_reason().get(topic, {})
-
-    def _segment_footer(self) -> SegmentFooter:
-        """What makes the footer of an earlier file: its messages, and what was lost since the one before."""
-        times = self._times.take()
-        told, self._told_lost = self._told_lost, self.ledger.lost_by_reason() | self._lost_at_turn
-        self._lost_at_turn = {}
-        lost = _since(told, self._told_lost)
-        actors = self._actors - self._told_actors
-        self._told_actors = self._actors.copy()
-
-        def footer(counts: Counter[str], duration_ns: int) -> EpisodeFooter:
-            figures = times.figures()
-            self._earlier = worst_of(self._earlier, figures)
-            return EpisodeFooter(
-                duration_ns=duration_ns,
-                outcome="unknown",
-                counts=dict(counts),
-                lost={topic: sum(reasons.values()) for topic, reasons in lost.items()},
-                lost_reasons=(PART_OF_LONGER,),
-                actor_share={name: count / actors.total() for name, count in actors.items()},
-                late_p99_ms=figures.late_p99_ms,
-                sync_p95_ms=figures.sync_p95_ms,
-                lost_by_reason=lost,
-                sync=figures.sync,
-            )
-
-        return footer
-
-    def _extend(self, at_ns: int) -> None:
-        at_ns = max(at_ns, self.header.start_ns)  # an episode is as long as from its key on
-        if self._first_ns == 0:
-            self._first_ns = self._last_ns = at_ns
-        self._first_ns = min(self._first_ns, at_ns)
-        self._last_ns = max(self._last_ns, at_ns)
-
-
-def _since(before: dict[str, dict[str, int]], now: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
-    """What the counts of losses by topic and reason have grown by."""
-    grown: dict[str, dict[str, int]] = {}
-    for topic, reasons in now.items():
-        for reason, count in reasons.items():
-            more = count - before.get(topic, {}).get(reason, 0)
-            if more > 0:
-                grown.setdefault(topic, {})[reason] = more
-    return grown
 
 
 def _robot_scene(
