@@ -211,9 +211,13 @@ class EpisodeDataset:
         if number not in self._readers:
             self._readers[number] = EpisodeReader(self.episodes[number])
         reader = self._readers[number]
-        maker = SampleMaker(reader, self._layout)
-        if not np.array_equal(maker.complete, self._rows[number]):
-            raise reader.container.damaged("its index tells other times than its messages")
+        try:
+            maker = SampleMaker(reader, self._layout)
+            if not np.array_equal(maker.complete, self._rows[number]):
+                raise reader.container.damaged("its index tells other times than its messages")
+        except EpisodeError:
+            reader.rest()
+            raise
         return maker
 
     def __getstate__(self) -> dict[str, Any]:

@@ -89,6 +89,29 @@ def test_horizon_and_history_are_padded_at_the_ends(folder):
     dataset.close()
 
 
+def test_episodes_take_turns_with_few_files_open(folder, dataset, monkeypatch):
+    monkeypatch.setattr("recorders.dataset._OPEN_EPISODES", 1)
+    turns = EpisodeDataset(folder)
+    for index in (3, 33, 4, 34, 3, 44):
+        assert same(turns[index], dataset[index])
+    assert all(same(a, b) for a, b in zip(turns.sequential(), dataset.sequential(), strict=True))
+    turns.close()
+
+
+def test_a_file_that_changed_meanwhile_is_not_read_on(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("recorders.dataset._OPEN_EPISODES", 1)
+    for path in (folder / "episodes").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    dataset = EpisodeDataset(tmp_path)
+    assert dataset[3]["episode_index"] == 0
+    assert dataset[33]["episode_index"] == 1
+    with (tmp_path / f"{UUIDS[0]}.mcap").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(EpisodeError, match="was altered"):
+        dataset[5]
+    dataset.close()
+
+
 def test_it_is_pickled_without_its_open_files(dataset):
     again = pickle.loads(pickle.dumps(dataset))
     assert same(again[10], dataset[10])

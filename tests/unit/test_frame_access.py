@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from recorders.aligned import AlignedFrames
+from recorders.packet_times import packet_times
 from recorders.reader import EpisodeReader
 from recorders.resample import NEVER_NS
 from recorders.synthetic import feed, full_header, synthetic_header, synthetic_samples, write_synthetic
@@ -148,3 +149,22 @@ def test_a_hole_in_a_stream_is_a_gap_in_its_rows(tmp_path):
         gaps = [row.index for row in rows if "measured" in row.gaps]
         assert gaps == [12, 13, 14, 15, 16, 17]
         assert rows[15].error_ns["measured"] > 90_000_000
+
+
+def test_times_from_the_message_indexes_are_those_of_the_packets(gappy):
+    with EpisodeReader(gappy) as reader:
+        tracks = packet_times(reader.container, reader.header.cameras, reader.to_monotonic)
+        assert tracks is not None
+        for name, track in tracks.items():
+            np.testing.assert_array_equal(track.capture_ns, reader.video(name).capture_ns)
+            assert track.keyframe[0]
+            assert not track.keyframe[1:].any()
+
+
+def test_a_reader_that_rested_reads_on(path, reader):
+    truth = list(reader.frames("overhead"))
+    access = reader.frame_access("overhead")
+    reader.rest()
+    np.testing.assert_array_equal(access.frame(20), truth[20])
+    reader.rest()
+    np.testing.assert_array_equal(reader.frame("overhead", 9), truth[9])

@@ -234,3 +234,5 @@ def test_loaded_in_one_pass_is_loaded_one_by_one(written):
                 equal(one_pass.force(name, span), single.force(name, span))
             equal(one_pass.ticks(span), single.ticks(span))
             equal(one_pass.world(span), single.world(span))
+        for camera in one_pass.header.cameras:
+            equal(one_pass.video(camera.name), single.video(camera.name))
