@@ -1,17 +1,22 @@
 """Runs in the peers' environment: torch's DataLoader over our dataset, in this process and in two workers."""
 
-import importlib
 import json
 import sys
+import tempfile
+from pathlib import Path
 
 
 def main(root: str, packages: str, store: str) -> None:
-    sys.path.insert(0, packages)
-    importlib.import_module("av")  # the one that our decoder was made for
-    sys.path.remove(packages)
-    sys.path.append(packages)
-    sys.path.insert(0, root)
+    with tempfile.TemporaryDirectory() as first:
+        for name in ("av", "av.libs"):  # the one that our decoder was made for, in spawned workers too
+            (Path(first) / name).symlink_to(Path(packages) / name)
+        sys.path[:0] = [root, first]
+        sys.path.append(packages)
+        told = read(store)
+    print("\n" + json.dumps(told))
 
+
+def read(store: str) -> dict[str, object]:
     import torch
     from torch.utils.data import DataLoader
 
@@ -36,7 +41,7 @@ def main(root: str, packages: str, store: str) -> None:
                 key: list(value.shape) for key, value in batch.items() if hasattr(value, "shape")
             }
         told[context] = seen
-    print("\n" + json.dumps(told))
+    return told
 
 
 if __name__ == "__main__":
