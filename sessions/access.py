@@ -35,6 +35,10 @@ class CatalogAccess:
         """The catalog file."""
         return self._database.path
 
+    def fold(self) -> None:
+        """Fold what was written lately into the file: for a moment when nobody waits."""
+        self._database.fold()
+
     def close(self) -> None:
         """Close all connections."""
         self._database.close()

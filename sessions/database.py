@@ -23,6 +23,8 @@ CATALOG_FILE = "catalog.sqlite"
 BUSY_TIMEOUT_S = 10.0
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _WRITE = "catalog_write"
+_FOLD_PAGES = 10_000
+"""Of 4 kB: SQLite folds a longer write-ahead log into the file within somebody's commit, which takes long."""
 
 
 class Database:
@@ -74,6 +76,20 @@ class Database:
             return (failures.from_sqlite(self.path, error).sentence,)
         problems = [] if found == ["ok"] else found
         return (*problems, *(f"row {row[1]} of {row[0]} refers to a missing {row[2]}" for row in broken))
+
+    def fold(self) -> None:
+        """Fold the write-ahead log into the file as far as nobody reads it: for a moment when nobody waits.
+
+        Raises:
+            CatalogError: Disk full, read-only or damaged; nothing is lost.
+        """
+        try:
+            with self._engine.connect() as connection:
+                raw = connection.connection.driver_connection  # a checkpoint is refused in a transaction
+                if isinstance(raw, sqlite3.Connection):
+                    raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except (DBAPIError, sqlite3.Error) as error:
+            raise failures.from_sqlite(self.path, error) from error
 
     def close(self) -> None:
         """Close all connections; the last process to do so folds the WAL into the file."""
@@ -158,6 +174,7 @@ def _engine(path: Path, *, mode: str = "rwc", **options: Any) -> Engine:
     def _on_connect(connection: sqlite3.Connection, _: object) -> None:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_FOLD_PAGES}")
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:

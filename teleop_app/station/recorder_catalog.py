@@ -98,8 +98,9 @@ class RecorderCatalog:
         )
 
     def close_session(self, session: OpenSession) -> None:
-        """End the sitting."""
+        """End the sitting; no operator waits now, so the catalog takes the time that it needs."""
         self._catalog.close_session(session.id)
+        self._catalog.fold()
 
     def close_stale_sessions(self) -> None:
         """End sittings that a crash left open."""

@@ -229,3 +229,14 @@ def test_latest_event_id_grows_with_every_change_of_any_process(catalog: Catalog
     assert seen == sorted(set(seen))
     assert catalog.events(SubjectType.EPISODE, row.uuid)[-1] == note
     assert seen[-1] == note.id == catalog.recent_events(1)[0].id
+
+
+def test_what_is_folded_lies_in_the_file_itself(catalog: Catalog, tmp_path: Path) -> None:
+    row = _episode()
+    catalog.add_episode(row)
+    catalog.fold()
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / catalog.path.name).write_bytes(catalog.path.read_bytes())
+    with open_catalog(alone, Author.process("test")) as copy:
+        assert copy.episode(row.uuid) is not None
