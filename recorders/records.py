@@ -8,6 +8,7 @@ import re
 import sys
 import types
 import typing
+from functools import cache
 from typing import Any, TypeVar
 
 from recorders.schema import FORMAT_VERSION, EpisodeFooter, EpisodeHeader
@@ -69,12 +70,16 @@ def _build(kind: type[T], plain: Any) -> T:
     """A dataclass from JSON, every value checked; unknown names are ignored (newer minor writers)."""
     if not isinstance(plain, dict):
         raise EpisodeError(f"The episode's {kind.__name__} is not a map")
-    hints = typing.get_type_hints(kind)
-    values = {name: _convert(hint, plain[name], name) for name, hint in hints.items() if name in plain}
+    values = {name: _convert(hint, plain[name], name) for name, hint in _hints(kind).items() if name in plain}
     try:
         return kind(**values)
     except TypeError as error:
         raise EpisodeError(f"The episode's {kind.__name__} is incomplete", why=str(error)) from error
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _convert(hint: Any, value: Any, name: str) -> Any:
