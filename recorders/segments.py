@@ -221,6 +221,7 @@ class EpisodeFiles:
         for topic, schema, sequence, utc_ns, payload in self._preface:
             again = payload.replace(wire.stamp(utc_ns), wire.stamp(at_ns))
             file.put(topic, schema, at_ns, again, at_ns, sequence)
+        file.flush()
         self._old, self._file = self._file, file
         self._waiting = dict.fromkeys(self._videos.values(), at_ns)
         self._turned_ns.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,8 @@ HEADER = synthetic_header(("overhead",), 64, 48)
 SAMPLES = list(synthetic_samples(HEADER, 4.0, HEADER.anchor_monotonic_ns))
 NAMES = [f"{HEADER.uuid}.mcap", *(segment_name(HEADER.uuid, k) for k in (1, 2, 3))]
 """Of the files in `open/`, by number."""
+FLUSH_S = 0.01
+"""Much shorter than it takes to write one of the files."""
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error
@@ -72,12 +75,13 @@ def crashed(base: Path, segment_s: float, calls: SystemCalls | None = None) -> N
         HEADER,
         destination=base / "episodes" / NAMES[0],
         segment_s=segment_s,
-        flush_s=0.05,
+        flush_s=FLUSH_S,
         sync_s=100.0,
         calls=calls or SystemCalls(),
     )
     for sample in SAMPLES:
         feed(writer, sample)
+    time.sleep(FLUSH_S)
     writer.poll()
     if calls is not None:
         with pytest.raises(Interrupted):
