@@ -43,6 +43,8 @@ from teleop_app.core.types import (
 
 JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate", "gripper")
 SENSORS = ("left/left_finger", "left/right_finger", "right/left_finger", "right/right_finger")
+KEYFRAME_FRAMES = 15
+"""Frames between the keyframes of its video."""
 Sample = (
     ControlTick
     | VideoPacket
@@ -125,7 +127,7 @@ def synthetic_packets(
     camera: CameraHeader, number: int, start_ns: int, count: int, *, stamped: bool = False
 ) -> list[VideoPacket]:
     """Encoded frames of one camera on its grid; with the camera's own times if `stamped`."""
-    encoder = H264Encoder(camera.width, camera.height, camera.fps)
+    encoder = H264Encoder(camera.width, camera.height, camera.fps, keyframe_frames=KEYFRAME_FRAMES)
     packets = []
     for index in range(count):
         payload = encoder.encode(synthetic_image(number, index, camera.width, camera.height))

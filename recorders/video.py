@@ -81,7 +81,7 @@ class H264Encoder:
         fps: int,
         preset: str = "superfast",
         crf: int = 23,
-        keyframe_frames: int = 15,
+        keyframe_frames: int = 10,
         codec: str = "x264",
     ) -> None:
         self.width = width
