@@ -12,6 +12,8 @@ NEVER_ARRIVED = "never arrived"
 """Why a sample is missing that left a gap in its source's numbers."""
 OTHER = "other topics"
 """Where refusals on topics with impossible names, and those beyond all measure, are booked."""
+MAX_GAP = 1_000_000
+"""More missing numbers than this are no loss: the source counts anew. 17 minutes at 1 kHz."""
 _MAX_REASONS = 1000
 _MAX_TOPIC = 200
 
@@ -51,9 +53,15 @@ class Ledger:
         expected = self._next_seq.get(key, seq)
         self._next_seq[key] = seq + step
         missing = max(0, seq - expected)
+        if missing > MAX_GAP:
+            self._restarted(topic)
+            return 0
         if missing:
             self.lost[topic] += missing
         return missing
+
+    def _restarted(self, topic: str) -> None:
+        self.note(f"The source of {topic} was restarted during the recording.")
 
     def continued(
         self, topic: str, seq: int, at_ns: int, period_ns: int = 0, step: int = 1, until_ns: int | None = None
@@ -70,12 +78,12 @@ class Ledger:
         """
         next_seq, offset, last_ns = self._counters.get(topic, (seq, 0, at_ns))
         missing = seq - next_seq
-        if missing < 0 and at_ns > last_ns:
+        if not 0 <= missing <= MAX_GAP and at_ns > last_ns:
             period_ns = period_ns or self._mean_period_ns(topic) or at_ns - last_ns
             missing = max(0, round((at_ns - last_ns) / period_ns) - 1)
             offset += next_seq + missing - seq
-            self.note(f"The source of {topic} was restarted during the recording.")
-        if missing < 0:
+            self._restarted(topic)
+        if not 0 <= missing <= MAX_GAP:
             return seq + offset  # old or doubled: its time tells, and it is refused
         self._counters[topic] = (seq + step, offset, at_ns if until_ns is None else until_ns)
         if missing:

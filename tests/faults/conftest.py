@@ -11,9 +11,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+
 from fault_matrix.store import store_problems
 from fault_matrix.watched_station import WatchedStation, light_config, processes_of, speeds
-
 from sessions import Author, EpisodeRow, open_catalog
 from teleop_app.cli import main
 from teleop_app.core.config import StationConfig, station_text

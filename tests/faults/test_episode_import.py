@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fault_matrix.bombs import zstd_bomb
 from fault_matrix.mcap_model import McapModel
-
 from recorders.durability import SystemCalls
 from recorders.importers.episode import STAGING, import_episode
 from recorders.mcap_layout import MAGIC

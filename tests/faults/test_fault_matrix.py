@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fault_matrix.rows import ROWS
 
 CAMPAIGN = Path(__file__).with_name("campaign.py")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from fault_matrix.mcap_model import McapModel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.writer import Writer
 
+from fault_matrix.mcap_model import McapModel
 from recorders.container import Container
 from recorders.mcap_layout import MAGIC, RECORD_HEAD
 from recorders.reader import EpisodeReader

@@ -90,6 +90,24 @@ def test_a_control_process_that_restarts_costs_what_its_time_says(writer: Episod
     assert "The source of /control/tick was restarted during the recording." in footer.lost_reasons
 
 
+@pytest.mark.parametrize("jump", [2**40, 2**63])
+def test_a_source_that_jumps_in_its_numbers_loses_what_its_time_says(
+    writer: EpisodeWriter, jump: int
+) -> None:
+    now_ns = HEADER.anchor_monotonic_ns
+    for index in range(10):
+        writer.add_tick(tick(index))
+        writer.add_input(InputSample("pad", Actor.HUMAN, index, now_ns + index, {}), now_ns + index)
+    for index in range(12, 20):
+        writer.add_tick(tick(index, seq=index + jump))
+        writer.add_input(InputSample("pad", Actor.HUMAN, index + jump, now_ns + index, {}), now_ns + index)
+    finished = writer.finish()
+    assert finished.footer.lost == {TOPIC_TICK: 2}
+    assert "The source of /input was restarted during the recording." in finished.footer.lost_reasons
+    with EpisodeReader(finished.path) as reader:
+        assert reader.footer == finished.footer
+
+
 def world(at_ms: int, seq: int) -> WorldState:
     return WorldState(seq, HEADER.anchor_monotonic_ns + at_ms * 1_000_000, at_ms / 1e3, np.zeros(3))
 
