@@ -35,6 +35,7 @@ HEADLINES = {
     "control_jitter": (r"lateness", r"ticks"),
     "memory": (r"(recorder|cameras|control): ",),
     "long_episode": (r"stop to durable", r"private memory, second half", r"files"),
+    "operator_latency": (r"stop|key to recording|cores|recorder,",),
     "sync_error": (r"p50|p95|p99", r"latency measured"),
     "export": (r"speed", r"write one episode"),
     "read": (r"open", r"frames in order$", r"random frames", r"random frame p"),
