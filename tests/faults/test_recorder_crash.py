@@ -27,7 +27,7 @@ from teleop_app.core.errors import StorageError
 WRITE_FOR_EVER = """
 import sys, time
 from pathlib import Path
-from recorders.synthetic import feed, synthetic_header, synthetic_samples, Sample
+from recorders.synthetic import feed, synthetic_header, synthetic_samples
 from recorders.writer import EpisodeWriter
 folder = Path(sys.argv[1])
 header = synthetic_header(("overhead",), 64, 48)
@@ -81,7 +81,10 @@ def test_a_killed_recorder_loses_less_than_a_second_and_says_so(tmp_path: Path, 
     assert recover(base) == []
 
 
-def written(base: Path, calls: SystemCalls, reserve: Reserve | None = None) -> FinishedEpisode:
+def written(
+    base: Path, calls: SystemCalls, reserve: Reserve | None = None, *, settled: bool = False
+) -> FinishedEpisode:
+    """An episode; `settled`: the disk has answered to all of it before the operator stops."""
     header = synthetic_header((), 64, 48)
     writer = EpisodeWriter(
         base / "open" / f"{header.uuid}.mcap",
@@ -95,6 +98,8 @@ def written(base: Path, calls: SystemCalls, reserve: Reserve | None = None) -> F
     try:
         for sample in synthetic_samples(header, 0.05, header.anchor_monotonic_ns):
             feed(writer, sample)
+        while settled and writer.backlog:
+            writer.poll()
         return writer.finish("success")
     except StorageError as error:
         try:
@@ -239,7 +244,7 @@ def test_the_reserve_closes_the_episode_on_a_full_disk(tmp_path: Path) -> None:
     reserve = Reserve(base / "open", 1 << 18)
     reserve.fill()
     disk = SmallDisk((1 << 18) + 10_000, base / "open" / ".reserve")
-    finished = written(base, disk, reserve)
+    finished = written(base, disk, reserve, settled=True)
     assert finished.footer.truncated
     assert "No space left on device" in " ".join(finished.footer.lost_reasons)
     assert verify_file(finished.path, blake3=finished.blake3, full=True).findings == ()
