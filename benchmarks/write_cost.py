@@ -16,9 +16,17 @@ from benchmarks.command import parser, positive, run
 from benchmarks.figures import Figures
 from devices.sim.model import model_xml
 from recorders.schema import ATTACHMENT_ROBOT
-from recorders.synthetic import Sample, feed, full_header, synthetic_header, synthetic_samples
+from recorders.synthetic import feed, full_header, synthetic_header, synthetic_samples
 from recorders.writer import Attachment, EpisodeWriter
-from teleop_app.core.types import AudioBlock, ControlTick, DepthPacket, ForceBatch, StreamBatch, VideoPacket
+from teleop_app.core.types import (
+    AudioBlock,
+    ControlTick,
+    DepthPacket,
+    ForceBatch,
+    Sample,
+    StreamBatch,
+    VideoPacket,
+)
 
 KINDS = {
     "control tick": ControlTick,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,13 +18,16 @@ from recorders.schema import (
     TOPIC_TICK,
     TOPIC_WORLD,
     Array,
+    AudioHeader,
     AudioTrack,
+    CameraHeader,
     EpisodeHeader,
     EventRecord,
     ForceTrack,
     IntArray,
     JointTrack,
     PoseTrack,
+    StreamHeader,
     StreamTrack,
     TickTrack,
     WorldTrack,
@@ -52,6 +56,7 @@ from teleop_app.core.clock import NS_PER_S, ClockAnchor
 from teleop_app.core.errors import EpisodeError
 from teleop_app.core.types import ClockFit
 
+_Recorded = TypeVar("_Recorded", CameraHeader, StreamHeader, AudioHeader)
 _NEAR_NS = NS_PER_S
 """How far `at` looks for neighbours before it reads the whole stream."""
 
@@ -249,10 +254,7 @@ class EpisodeTracks:
         Raises:
             EpisodeError: There is no such stream, or the file is damaged.
         """
-        header = next((stream for stream in self.header.streams if stream.name == name), None)
-        if header is None:
-            names = ", ".join(stream.name for stream in self.header.streams) or "none"
-            raise EpisodeError(f"There is no numeric stream {name!r}", next_step=f"Known are {names}")
+        header = named(self.header.streams, name, "numeric stream")
         topic = topic_stream(name)
         blocks = self._blocks(topic, span)
         track = stream_track(header, blocks, lambda: self.decoder(topic), self.to_monotonic)
@@ -268,10 +270,7 @@ class EpisodeTracks:
         Raises:
             EpisodeError: There is no such microphone, or the file is damaged.
         """
-        header = next((source for source in self.header.audio if source.name == name), None)
-        if header is None:
-            names = ", ".join(source.name for source in self.header.audio) or "none"
-            raise EpisodeError(f"There is no microphone {name!r}", next_step=f"Known are {names}")
+        header = named(self.header.audio, name, "microphone")
         track = audio_track(header, self._blocks(topic_audio(name), span), self.to_monotonic)
         return track if span is None else within(track, span)
 
@@ -322,3 +321,21 @@ class EpisodeTracks:
     def to_monotonic(self, utc_ns: IntArray) -> IntArray:
         """The recording host's CLOCK_MONOTONIC [ns] of UTC times in the file [ns]."""
         return utc_ns - self._anchor.utc_ns + self._anchor.monotonic_ns
+
+
+def named(recorded: Iterable[_Recorded], name: str, kind: str) -> _Recorded:
+    """The one with this name.
+
+    Args:
+        recorded: Cameras, streams or microphones of a header.
+        name: As the header has it.
+        kind: What they are, for the sentence.
+
+    Raises:
+        EpisodeError: There is none.
+    """
+    known = {each.name: each for each in recorded}
+    if name not in known:
+        names = ", ".join(known) or "none"
+        raise EpisodeError(f"There is no {kind} {name!r}", next_step=f"Known are {names}")
+    return known[name]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recorders import tracks, wire
 from recorders.composite import open_container
-from recorders.episode_tracks import EpisodeTracks
+from recorders.episode_tracks import EpisodeTracks, named
 from recorders.mcap_layout import ChunkPlace
 from recorders.packet_index import PacketCollector, PacketIndex
 from recorders.records import footer_from, header_from
@@ -247,11 +247,7 @@ class EpisodeReader(EpisodeTracks):
         return self._depth[camera]
 
     def _camera(self, camera: str) -> CameraHeader:
-        found = next((c for c in self.header.cameras if c.name == camera), None)
-        if found is None:
-            names = ", ".join(c.name for c in self.header.cameras) or "none"
-            raise EpisodeError(f"There is no camera {camera!r}", next_step=f"Known are {names}")
-        return found
+        return named(self.header.cameras, camera, "camera")
 
     def _index(self, camera: str) -> PacketIndex:
         self._camera(camera)

@@ -36,6 +36,7 @@ from teleop_app.core.types import (
     Event,
     ForceBatch,
     InputSample,
+    Sample,
     StreamBatch,
     VideoPacket,
     WorldState,
@@ -45,18 +46,6 @@ JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_ro
 SENSORS = ("left/left_finger", "left/right_finger", "right/left_finger", "right/right_finger")
 KEYFRAME_FRAMES = 15
 """Frames between the keyframes of its video."""
-Sample = (
-    ControlTick
-    | VideoPacket
-    | InputSample
-    | WorldState
-    | ForceBatch
-    | Event
-    | StreamBatch
-    | DepthPacket
-    | AudioBlock
-    | ClockFit
-)
 
 
 def synthetic_header(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -22,6 +22,7 @@ from teleop_app.core.errors import EpisodeError
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+_Number = TypeVar("_Number", np.int64, np.float64)
 
 
 def _cdr_string(payload: bytes) -> str:
@@ -234,6 +235,14 @@ def _ragged(values: Array, counts: IntArray, width: int) -> Array:
     return out
 
 
+def _column(
+    rows: list[dict[int, int | bytes]], number: int, read: Callable[[int | bytes | None], NDArray[_Number]]
+) -> tuple[NDArray[_Number], IntArray]:
+    """A packed field message by message: all values one after another, and how many each message has."""
+    values = [read(row.get(number)) for row in rows]
+    return np.concatenate([read(None), *values]), np.array([len(each) for each in values], np.int64)
+
+
 def force_values(block: Block) -> tuple[IntArray, Array]:
     """UTC times (k,) and forces (k, 3) of a block of teleop.Force.
 
@@ -245,9 +254,7 @@ def force_values(block: Block) -> tuple[IntArray, Array]:
     forces = None if found is None else found.doubles(4)
     if stamps is None or forces is None:
         rows = [dict(wire.fields(payload)) for payload in block.payloads()]
-        times, values = [integers(row.get(3)) for row in rows], [doubles(row.get(4)) for row in rows]
-        stamps = concatenated(times), np.array([len(row) for row in times], np.int64)
-        forces = np.concatenate([np.zeros(0), *values]), np.array([len(row) for row in values], np.int64)
+        stamps, forces = _column(rows, 3, integers), _column(rows, 4, doubles)
     if (forces[1] != 3 * stamps[1]).any():
         raise EpisodeError("A force message has another number of forces than times")
     return stamps[0], forces[0].reshape(-1, 3)
@@ -264,9 +271,7 @@ def world_values(block: Block) -> tuple[Array, Array]:
     states = None if found is None else found.doubles(3)
     if clock is None or states is None:
         rows = [dict(wire.fields(payload)) for payload in block.payloads()]
-        times, values = [doubles(row.get(2)) for row in rows], [doubles(row.get(3)) for row in rows]
-        clock = np.concatenate([np.zeros(0), *times]), np.array([len(row) for row in times], np.int64)
-        states = np.concatenate([np.zeros(0), *values]), np.array([len(row) for row in values], np.int64)
+        clock, states = _column(rows, 2, doubles), _column(rows, 3, doubles)
     if len(set(states[1].tolist())) > 1 or (clock[1] > 1).any():
         raise EpisodeError("The world states have different lengths")
     sim_time_s = np.nan_to_num(_ragged(*clock, 1)[:, 0])

@@ -517,6 +517,21 @@ class DepthPacket:
     exposure_ns: int = 0
 
 
+Sample = (
+    ControlTick
+    | InputSample
+    | VideoPacket
+    | DepthPacket
+    | WorldState
+    | ForceBatch
+    | StreamBatch
+    | AudioBlock
+    | ClockFit
+    | Event
+)
+"""What an episode is made of."""
+
+
 @message
 @dataclass(frozen=True, slots=True)
 class ProcessStatus:

@@ -24,6 +24,7 @@ from teleop_app.core.types import (
     Event,
     ForceBatch,
     InputSample,
+    Sample,
     StreamBatch,
     VideoPacket,
     WorldState,
@@ -41,19 +42,6 @@ ALIGN_NS = NS_PER_S * 7 // 10
 
 _TOPICS = {"control": TOPIC_TICK, "simulation": TOPIC_WORLD}
 """Of the streams that are no cameras; they are called after their processes."""
-
-Sample = (
-    ControlTick
-    | VideoPacket
-    | DepthPacket
-    | InputSample
-    | WorldState
-    | ForceBatch
-    | StreamBatch
-    | AudioBlock
-    | ClockFit
-    | Event
-)
 
 
 @dataclass(frozen=True, slots=True)

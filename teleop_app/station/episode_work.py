@@ -15,10 +15,10 @@ from recorders.writer import EpisodeWriter, FinishedEpisode
 from sessions.states import EpisodeState
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import CatalogError, StationError, StorageError, TeleopError
-from teleop_app.core.types import CameraSetup, Event, StreamSetup, TaskStatus
+from teleop_app.core.types import CameraSetup, Event, Sample, StreamSetup, TaskStatus
 from teleop_app.station.episode_flow import EpisodeFlow, Step, Steps
 from teleop_app.station.episode_head import episode_attachments, episode_header
-from teleop_app.station.episode_recording import Preroll, Recording, Sample
+from teleop_app.station.episode_recording import Preroll, Recording
 from teleop_app.station.process import ProcessContext
 from teleop_app.station.recorder_catalog import OpenSession, RecorderCatalog
 from teleop_app.station.recorder_feed import SampleFeed

@@ -15,13 +15,21 @@ from hypothesis import strategies as st
 
 from recorders.reader import EpisodeReader
 from recorders.schema import EpisodeHeader, topic_video
-from recorders.synthetic import Sample, feed, full_header, synthetic_header, synthetic_samples
+from recorders.synthetic import feed, full_header, synthetic_header, synthetic_samples
 from recorders.verify import verify_file
 from recorders.writer import EpisodeWriter, FinishedEpisode
 from sessions import Author, open_catalog
 from teleop_app.core.errors import CatalogError
 from teleop_app.core.paths import DataDir
-from teleop_app.core.types import AudioBlock, ControlTick, DepthPacket, Event, StreamBatch, VideoPacket
+from teleop_app.core.types import (
+    AudioBlock,
+    ControlTick,
+    DepthPacket,
+    Event,
+    Sample,
+    StreamBatch,
+    VideoPacket,
+)
 from teleop_app.station.episode_rows import verdict_reasons
 from teleop_app.station.store_recovery import rebuild_row
 

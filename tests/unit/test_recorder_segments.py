@@ -14,11 +14,11 @@ from recorders.episode_file import EpisodeFile
 from recorders.reader import EpisodeReader
 from recorders.schema import ATTACHMENT_PREVIEW, TOPIC_INPUT, TOPIC_TICK, EpisodeHeader, topic_video
 from recorders.segment_names import episode_paths, segment_paths
-from recorders.synthetic import Sample, feed, synthetic_header, synthetic_samples
+from recorders.synthetic import feed, synthetic_header, synthetic_samples
 from recorders.verify import verify_file
 from recorders.writer import Attachment, EpisodeWriter, FinishedEpisode
 from teleop_app.core.errors import EpisodeError
-from teleop_app.core.types import ControlTick, VideoPacket
+from teleop_app.core.types import ControlTick, Sample, VideoPacket
 
 HEADER = synthetic_header(("overhead", "left_wrist"), 64, 48)
 SAMPLES = list(synthetic_samples(HEADER, 7.0, HEADER.anchor_monotonic_ns))

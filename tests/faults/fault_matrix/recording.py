@@ -17,13 +17,13 @@ from devices.sim.model import model_xml
 from fault_matrix.forked import Channel
 from recorders.durability import SYSTEM, Reserve, SystemCalls
 from recorders.schema import EpisodeHeader, topic_video
-from recorders.synthetic import Sample, feed, full_header, synthetic_header, synthetic_samples
+from recorders.synthetic import feed, full_header, synthetic_header, synthetic_samples
 from recorders.writer import Attachment, EpisodeWriter, FinishedEpisode
 from sessions import Author, Catalog, open_catalog
 from teleop_app.core.clock import ClockAnchor
 from teleop_app.core.errors import StorageError
 from teleop_app.core.paths import DataDir
-from teleop_app.core.types import ControlTick, VideoPacket
+from teleop_app.core.types import ControlTick, Sample, VideoPacket
 from teleop_app.station.episode_rows import episode_row, session_id_of, stream_rows
 
 CAMERAS = ("overhead", "left_wrist", "right_wrist")
