@@ -17,6 +17,11 @@ from teleop_app.core.errors import ConfigError
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Vector3 = Annotated[list[float], Field(min_length=3, max_length=3)]
+DriverName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+
+
+RESERVED_SOURCES = ("keyboard", "gamepad", "scripted", "operator", "home")
+"""Source names of what every station has."""
 
 
 class _Section(BaseModel):
@@ -71,14 +76,22 @@ class ArmSection(_Section):
     Attributes:
         name: e.g. `left`; prefix of its joints in the model.
         follower: Driver; `sim` is the simulated cell.
+        model: Robot model: a built-in name, or the path of an MJCF or URDF file.
+        base_position: Base of the arm in the world frame [m]; the simulated cell knows its own.
+        base_yaw_deg: Turn of the base about the vertical [deg].
         workspace_min: Lower corner [m] of the box the end effector stays in, world frame.
         workspace_max: Upper corner [m].
+        options: Settings of the driver, see docs/devices.md.
     """
 
     name: Name
-    follower: str = "sim"
+    follower: DriverName = "sim"
+    model: str = Field(default="viperx300", min_length=1, max_length=400)
+    base_position: Vector3 = Field(default=[0.0, 0.0, 0.0])
+    base_yaw_deg: float = Field(default=0.0, ge=-180.0, le=180.0)
     workspace_min: Vector3
     workspace_max: Vector3
+    options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _box_has_volume(self) -> ArmSection:
@@ -93,22 +106,24 @@ class CameraSection(_Section):
 
     Attributes:
         name: Camera name; of the model's camera for the `sim` driver.
-        driver: `sim`, or `synthetic` (a moving pattern that costs next to nothing; benchmarks).
+        driver: `sim`, a real camera's (docs/devices.md), or `synthetic` (a moving pattern; benchmarks).
         width: [px].
         height: [px].
         fps: Frames a second.
         depth: Record its depth images too, where the driver can deliver them; costs processor time.
         emulated_latency_ms: Makes a `synthetic` camera behave as a free-running one: it exposes by a clock of
             its own, and its frames arrive so much later, jittering by a tenth of it. 0: off.
+        options: Settings of the driver, see docs/devices.md.
     """
 
     name: Name
-    driver: str = "sim"
+    driver: DriverName = "sim"
     width: int = Field(default=0, ge=0, le=4096)
     height: int = Field(default=0, ge=0, le=4096)
     fps: int = Field(default=0, ge=0, le=120)
     depth: bool = False
     emulated_latency_ms: float = Field(default=0.0, ge=0.0, le=500.0)
+    options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _size_is_whole(self) -> CameraSection:
@@ -157,6 +172,13 @@ class MappingSection(_Section):
         key_speed_m_s: Speed of the movement keys.
         key_turn_rad_s: Turning speed of the rotation keys.
         filter: Whether poses are filtered.
+        precision_scale: Translations and speeds are scaled by this while precision mode is on.
+        nudge_m: Step of one nudge.
+        nudge_deg: Turn of one nudge [deg].
+        posture_weight: Pull of spare freedom towards the home posture, in the null space.
+        symmetry: One hand drives two arms: the second mirrors the first in the plane between them.
+        align_limit_rad: A leader farther than this from its follower is not engaged.
+        align_tolerance_rad: A leader nearer than this counts as aligned.
     """
 
     scale: float = Field(default=1.0, ge=0.1, le=5.0)
@@ -166,6 +188,13 @@ class MappingSection(_Section):
     filter_beta: float = Field(default=20.0, ge=0.0, le=1000.0)
     key_speed_m_s: float = Field(default=0.15, gt=0.0, le=1.0)
     key_turn_rad_s: float = Field(default=0.8, gt=0.0, le=4.0)
+    precision_scale: float = Field(default=0.25, ge=0.05, le=1.0)
+    nudge_m: float = Field(default=0.005, gt=0.0, le=0.05)
+    nudge_deg: float = Field(default=2.0, gt=0.0, le=15.0)
+    posture_weight: float = Field(default=1e-3, ge=0.0, le=1.0)
+    symmetry: bool = False
+    align_limit_rad: float = Field(default=0.8, gt=0.0, le=3.2)
+    align_tolerance_rad: float = Field(default=0.05, gt=0.0, le=0.5)
 
 
 class SafetySection(_Section):
@@ -182,6 +211,13 @@ class SafetySection(_Section):
         max_tcp_speed_m_s: End effector.
         max_input_jump_m: A hand that moves more than this between two samples is rejected.
         max_gripper_speed_per_s: Full strokes a second.
+        deadman: Input whose `enable` button must be held for any person's input to move the robot, e.g. a
+            pedal; empty for none.
+        singularity_slow: Smallest singular value of the arm's Jacobian below which motion towards the
+            singularity is slowed.
+        singularity_stop: And at which it is stopped.
+        collision_slow_m: Distance between bodies below which motion towards each other is slowed.
+        collision_stop_m: And at which it is stopped.
     """
 
     stale_hold_ms: float = Field(default=100.0, ge=10.0, le=1000.0)
@@ -194,6 +230,20 @@ class SafetySection(_Section):
     max_tcp_speed_m_s: float = Field(default=0.8, gt=0.0, le=3.0)
     max_input_jump_m: float = Field(default=0.10, gt=0.0, le=1.0)
     max_gripper_speed_per_s: float = Field(default=4.0, gt=0.0, le=20.0)
+    deadman: str = Field(default="", pattern=r"^([a-z][a-z0-9_]{0,31})?$")
+    singularity_slow: float = Field(default=0.06, ge=0.0, le=1.0)
+    singularity_stop: float = Field(default=0.015, ge=0.0, le=1.0)
+    collision_slow_m: float = Field(default=0.04, ge=0.0, le=1.0)
+    collision_stop_m: float = Field(default=0.005, ge=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _slow_before_stop(self) -> SafetySection:
+        pairs = (("singularity_stop", "singularity_slow"), ("collision_stop_m", "collision_slow_m"))
+        for stop, slow in pairs:
+            if getattr(self, stop) > getattr(self, slow):
+                msg = f"{stop} {getattr(self, stop):g} must not exceed {slow} {getattr(self, slow):g}"
+                raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _hold_before_release(self) -> SafetySection:
@@ -235,16 +285,104 @@ class RecordingSection(_Section):
     encoder: Literal["auto", "x264", "nvenc", "vaapi"] = "auto"
 
 
+class InputDeviceSection(_Section):
+    """One input device beside keyboard, mouse and gamepad. It runs in a process of its own.
+
+    Attributes:
+        name: Source name in samples.
+        driver: e.g. `webxr`, `dynamixel-leader`, `feetech-leader`, `spacemouse`, `pedal`.
+        arms: Arms that it drives; empty for all.
+        options: Settings of the driver, see docs/devices.md.
+    """
+
+    name: Name
+    driver: DriverName
+    arms: list[Name] = Field(default_factory=list, max_length=8)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
 class InputsSection(_Section):
     """Input devices.
 
     Attributes:
         gamepad: Start the gamepad process when an SDL gamepad is found.
         sounds: Audible cues.
+        devices: Further input devices.
     """
 
     gamepad: bool = True
     sounds: bool = True
+    devices: list[InputDeviceSection] = Field(default_factory=list, max_length=16)
+
+
+class SensorSection(_Section):
+    """One sensor: force/torque, tactile, microphone. It runs in a process of its own.
+
+    Attributes:
+        name: Prefix of its streams.
+        driver: e.g. `serial-wrench`, `serial-tactile`, `microphone`.
+        options: Settings of the driver, see docs/devices.md.
+    """
+
+    name: Name
+    driver: DriverName
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class HandSection(_Section):
+    """One dexterous hand, driven by the fingers of a tracked hand.
+
+    Attributes:
+        name: e.g. `left_hand`.
+        arm: The arm that carries it.
+        driver: e.g. `sim-hand`.
+        options: Settings of the driver, see docs/devices.md.
+    """
+
+    name: Name
+    arm: Name
+    driver: DriverName
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class MobileBaseSection(_Section):
+    """The mobile base, driven by velocity.
+
+    Attributes:
+        driver: Empty for none.
+        max_speed_m_s: Of translation.
+        max_turn_rad_s: Of rotation.
+        max_acceleration_m_s2: Of translation.
+        max_turn_acceleration_rad_s2: Of rotation.
+        options: Settings of the driver, see docs/devices.md.
+    """
+
+    driver: str = Field(default="", pattern=r"^([a-z][a-z0-9_-]{0,63})?$")
+    max_speed_m_s: float = Field(default=0.4, gt=0.0, le=2.0)
+    max_turn_rad_s: float = Field(default=0.8, gt=0.0, le=4.0)
+    max_acceleration_m_s2: float = Field(default=0.8, gt=0.0, le=10.0)
+    max_turn_acceleration_rad_s2: float = Field(default=2.0, gt=0.0, le=20.0)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class LiftSection(_Section):
+    """The lift that carries the arms, driven by velocity.
+
+    Attributes:
+        driver: Empty for none.
+        lower_m: Lowest height.
+        upper_m: Greatest height.
+        max_speed_m_s: Up and down.
+        max_acceleration_m_s2: Up and down.
+        options: Settings of the driver, see docs/devices.md.
+    """
+
+    driver: str = Field(default="", pattern=r"^([a-z][a-z0-9_-]{0,63})?$")
+    lower_m: float = Field(default=0.0, ge=-1.0, le=3.0)
+    upper_m: float = Field(default=0.5, ge=-1.0, le=3.0)
+    max_speed_m_s: float = Field(default=0.1, gt=0.0, le=1.0)
+    max_acceleration_m_s2: float = Field(default=0.3, gt=0.0, le=5.0)
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 def _default_arms() -> list[ArmSection]:
@@ -271,8 +409,12 @@ class StationConfig(_Section):
     safety: SafetySection = Field(default_factory=SafetySection)
     recording: RecordingSection = Field(default_factory=RecordingSection)
     inputs: InputsSection = Field(default_factory=InputsSection)
+    sensors: list[SensorSection] = Field(default_factory=list, max_length=16)
+    hands: list[HandSection] = Field(default_factory=list, max_length=4)
+    mobile_base: MobileBaseSection = Field(default_factory=MobileBaseSection)
+    lift: LiftSection = Field(default_factory=LiftSection)
 
-    @field_validator("arms", "cameras", "latencies")
+    @field_validator("arms", "cameras", "latencies", "sensors", "hands")
     @classmethod
     def _names_are_unique(cls, value: list[Any]) -> list[Any]:
         names = [item.stream if isinstance(item, LatencySection) else item.name for item in value]
@@ -281,6 +423,25 @@ class StationConfig(_Section):
                 msg = f"the name {name!r} is used twice"
                 raise ValueError(msg)
         return value
+
+    @model_validator(mode="after")
+    def _devices_name_arms_that_exist(self) -> StationConfig:
+        arms = {arm.name for arm in self.arms}
+        named = [(f"input {d.name!r}", arm) for d in self.inputs.devices for arm in d.arms]
+        named += [(f"hand {hand.name!r}", hand.arm) for hand in self.hands]
+        for who, arm in named:
+            if arm not in arms:
+                msg = f"{who} names the arm {arm!r}; the station has {', '.join(sorted(arms))}"
+                raise ValueError(msg)
+        names = [device.name for device in self.inputs.devices]
+        for name in names:
+            if names.count(name) > 1 or name in RESERVED_SOURCES:
+                msg = f"the input name {name!r} is used twice or reserved"
+                raise ValueError(msg)
+        if self.safety.deadman and self.safety.deadman not in {*names, "gamepad"}:
+            msg = f"safety.deadman names the input {self.safety.deadman!r}, which the station does not have"
+            raise ValueError(msg)
+        return self
 
     def latency_ns(self, stream: str) -> int:
         """Calibrated latency of a camera, arm, input source or stream; 0 when none is known."""

@@ -83,6 +83,11 @@ class DataDir:
         return self.root / "logs"
 
     @property
+    def calibrations(self) -> Path:
+        """Calibrations of leaders, followers and cameras, one file a device (`core.calibration`)."""
+        return self.root / "calibrations"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the one station that writes here."""
         return self.root / "station.lock"

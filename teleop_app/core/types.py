@@ -105,6 +105,8 @@ class ArmInput:
         twist: Velocity in the operator frame, shape (6,): [m/s], [rad/s].
         joints: Leader joint positions [rad], shape (n,).
         gripper: 0 closed .. 1 open, None leaves it.
+        precise: Precision mode: motion is scaled down.
+        hand: Joints of a tracked hand in the device frame, shape (25, 7): WebXR's order, wrist first.
     """
 
     clutch: bool
@@ -113,6 +115,8 @@ class ArmInput:
     twist: Array | None = None
     joints: Array | None = None
     gripper: float | None = None
+    precise: bool = False
+    hand: Array | None = None
 
 
 @message
@@ -128,8 +132,9 @@ class InputSample:
         device_ns: The device's own stamp, if it has one.
         arms: By arm name; an arm left out is not touched.
         buttons: Names of the app actions pressed now (`record`, `save`, `discard`, `redo`, `undo`,
-            `next`, `estop`); edges are found by the receiver.
-        base_twist: Mobile base velocity, shape (3,): vx, vy [m/s], wz [rad/s].
+            `next`, `estop`, `enable` of an enabling device); edges are found by the receiver.
+        base_twist: Mobile base velocity, shape (3,): vx, vy [m/s], wz [rad/s], base frame.
+        lift_m_s: Velocity of the lift, up positive.
     """
 
     source: str
@@ -140,6 +145,7 @@ class InputSample:
     buttons: tuple[str, ...] = ()
     device_ns: int | None = None
     base_twist: Array | None = None
+    lift_m_s: float | None = None
 
 
 @message

@@ -1,0 +1,1 @@
+"""Drivers of follower arms, and their link to control."""

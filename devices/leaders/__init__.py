@@ -1,0 +1,1 @@
+"""Leader arms: an operator moves them, a follower repeats it."""

@@ -1,0 +1,1 @@
+"""LeRobot's robots, teleoperators and cameras, in an interpreter of their own."""

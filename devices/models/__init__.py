@@ -1,0 +1,1 @@
+"""Kinematic models of the arms that the drivers move."""

@@ -1,0 +1,1 @@
+"""Force, torque, touch and sound."""

@@ -1,0 +1,1 @@
+"""Servo buses: the same few operations over the vendors' SDKs."""

@@ -1,0 +1,123 @@
+"""A chain of smart servos on one serial line, whoever made them. One thread a bus; calls block for a cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class ServoMode(StrEnum):
+    """What a servo's goal is."""
+
+    POSITION = "position"
+    CURRENT = "current"
+
+
+@dataclass(frozen=True, slots=True)
+class ServoStates:
+    """States of several servos, read in one go. Rows of servos that did not answer are NaN.
+
+    Attributes:
+        position: Raw angle [rad], zero at the encoder's zero, shape (n,).
+        velocity: [rad/s], shape (n,).
+        current: [A] where the servo measures it, else its load as a share -1..1, shape (n,).
+        missing: IDs that did not answer.
+        alarms: By ID, a sentence: overload, voltage, overheating, ...
+        capture_ns: When the answer was complete, less half of the wire time.
+    """
+
+    position: Array
+    velocity: Array
+    current: Array
+    missing: tuple[int, ...]
+    alarms: dict[int, str]
+    capture_ns: int
+
+
+class ServoBus(Protocol):
+    """See the module. IDs are given in the order in which values are wanted."""
+
+    @property
+    def port(self) -> str:
+        """Serial port."""
+        ...
+
+    def open(self) -> None:
+        """Open the port.
+
+        Raises:
+            DeviceError: It does not exist, is busy, or is not permitted.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the port; torque stays as it is. May be called twice."""
+        ...
+
+    def ping(self, servo: int) -> int | None:
+        """Model number of a servo, None when it does not answer.
+
+        Raises:
+            DeviceError: The port is gone, or two servos answer to this ID.
+        """
+        ...
+
+    def scan(self) -> dict[int, int]:
+        """Model numbers by ID of every servo that answers."""
+        ...
+
+    def model_name(self, number: int) -> str:
+        """Name of a model number, e.g. `XL330-M288`; the number itself when unknown."""
+        ...
+
+    def read(self, servos: Sequence[int]) -> ServoStates:
+        """One sync read. Servos that are silent are listed, not invented.
+
+        Raises:
+            DeviceError: The port is gone, or nothing at all answers.
+        """
+        ...
+
+    def write_positions(self, servos: Sequence[int], raw_rad: Array) -> None:
+        """One sync write of goal positions [rad], raw. Values that are not finite are refused.
+
+        Raises:
+            DeviceError: The port is gone, or a value is out of the servo's range.
+        """
+        ...
+
+    def write_currents(self, servos: Sequence[int], amperes: Array) -> None:
+        """One sync write of goal currents.
+
+        Raises:
+            DeviceError: The port is gone, or the servo has no current mode.
+        """
+        ...
+
+    def set_torque(self, servos: Sequence[int], on: bool) -> None:
+        """Torque on or off, confirmed servo by servo.
+
+        Raises:
+            DeviceError: A servo did not confirm; its ID is named.
+        """
+        ...
+
+    def set_mode(self, servos: Sequence[int], mode: ServoMode) -> None:
+        """Operating mode; torque must be off. Written to EEPROM only where it differs.
+
+        Raises:
+            DeviceError: A servo did not confirm, or cannot.
+        """
+        ...
+
+    @property
+    def has_current_mode(self) -> bool:
+        """Whether `ServoMode.CURRENT` exists on this bus."""
+        ...

@@ -1,0 +1,1 @@
+"""Contract suites that a driver, ours or a third party's, must pass."""

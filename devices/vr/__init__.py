@@ -1,0 +1,1 @@
+"""Headsets: WebXR in a browser, OpenXR on a tether."""
