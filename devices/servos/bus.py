@@ -1,4 +1,4 @@
-"""A chain of smart servos on one serial line, whoever made them. One thread a bus; calls block for a cycle."""
+"""A chain of smart servos on one serial line, whoever made them. One thread a bus; calls block."""
 
 from __future__ import annotations
 

@@ -414,6 +414,13 @@ class StationConfig(_Section):
     mobile_base: MobileBaseSection = Field(default_factory=MobileBaseSection)
     lift: LiftSection = Field(default_factory=LiftSection)
 
+    @model_validator(mode="after")
+    def _the_lift_has_a_stroke(self) -> StationConfig:
+        if self.lift.lower_m >= self.lift.upper_m:
+            msg = f"lift.lower_m {self.lift.lower_m:g} must lie below lift.upper_m {self.lift.upper_m:g}"
+            raise ValueError(msg)
+        return self
+
     @field_validator("arms", "cameras", "latencies", "sensors", "hands")
     @classmethod
     def _names_are_unique(cls, value: list[Any]) -> list[Any]:

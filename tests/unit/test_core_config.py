@@ -76,6 +76,49 @@ WRONG_FIELDS = {
     "recording.encoder": '[recording]\nencoder = "magic"',
     "inputs.gamepad": "[inputs]\ngamepad = 2",
     "inputs.sounds": '[inputs]\nsounds = "loud"',
+    "arms[0].model": '[[arms]]\nname="a"\nmodel=""\nworkspace_min=[0,0,0]\nworkspace_max=[1,1,1]',
+    "arms[0].base_position": '[[arms]]\nname="a"\nbase_position=[0,0]',
+    "arms[0].base_yaw_deg": '[[arms]]\nname="a"\nbase_yaw_deg=400',
+    "arms[0].options": '[[arms]]\nname="a"\noptions=3\nworkspace_min=[0,0,0]\nworkspace_max=[1,1,1]',
+    "cameras[0].options": '[[cameras]]\nname = "a"\noptions = 3',
+    "mapping.precision_scale": "[mapping]\nprecision_scale = 2",
+    "mapping.nudge_m": "[mapping]\nnudge_m = 1",
+    "mapping.nudge_deg": "[mapping]\nnudge_deg = 0",
+    "mapping.posture_weight": "[mapping]\nposture_weight = -1",
+    "mapping.symmetry": '[mapping]\nsymmetry = "often"',
+    "mapping.align_limit_rad": "[mapping]\nalign_limit_rad = 0",
+    "mapping.align_tolerance_rad": "[mapping]\nalign_tolerance_rad = 2",
+    "safety.deadman": '[safety]\ndeadman = "A b"',
+    "safety.singularity_slow": "[safety]\nsingularity_slow = -1",
+    "safety.singularity_stop": "[safety]\nsingularity_stop = nan",
+    "safety ": "[safety]\nsingularity_stop = 0.5",
+    "safety.collision_slow_m": "[safety]\ncollision_slow_m = 9",
+    "safety.collision_stop_m": "[safety]\ncollision_stop_m = -1",
+    "inputs.devices": "[inputs]\ndevices = 3",
+    "inputs.devices[0].driver": '[[inputs.devices]]\nname = "a"\ndriver = "A b"',
+    "inputs.devices[0].arms[0]": '[[inputs.devices]]\nname = "a"\ndriver = "b"\narms = ["A b"]',
+    "sensors[0].name": '[[sensors]]\nname = "A b"\ndriver = "b"',
+    "sensors[0].driver": '[[sensors]]\nname = "a"\ndriver = 3',
+    "sensors[0].options": '[[sensors]]\nname = "a"\ndriver = "b"\noptions = 3',
+    "hands[0].name": '[[hands]]\nname = "A b"\ndriver = "b"\narm = "left"',
+    "hands[0].arm": '[[hands]]\nname = "a"\ndriver = "b"\narm = "A b"',
+    "hands[0].driver": '[[hands]]\nname = "a"\ndriver = 3\narm = "left"',
+    "hands[0].options": '[[hands]]\nname = "a"\ndriver = "b"\narm = "left"\noptions = 3',
+    "mobile_base.driver": '[mobile_base]\ndriver = "A b"',
+    "mobile_base.max_speed_m_s": "[mobile_base]\nmax_speed_m_s = 50",
+    "mobile_base.max_turn_rad_s": "[mobile_base]\nmax_turn_rad_s = nan",
+    "mobile_base.max_acceleration_m_s2": "[mobile_base]\nmax_acceleration_m_s2 = 0",
+    "mobile_base.max_turn_acceleration_rad_s2": "[mobile_base]\nmax_turn_acceleration_rad_s2 = 0",
+    "mobile_base.options": "[mobile_base]\noptions = 3",
+    "lift.driver": '[lift]\ndriver = "A b"',
+    "lift.lower_m": "[lift]\nlower_m = -9",
+    "lift.upper_m": "[lift]\nupper_m = 9",
+    "lift.max_speed_m_s": "[lift]\nmax_speed_m_s = 0",
+    "lift.max_acceleration_m_s2": "[lift]\nmax_acceleration_m_s2 = inf",
+    "lift.options": "[lift]\noptions = 3",
+    "file": '[[inputs.devices]]\nname = "a"\ndriver = "b"\narms = ["third"]',
+    "file ": '[safety]\ndeadman = "pedal"',
+    "file  ": '[[inputs.devices]]\nname = "keyboard"\ndriver = "b"',
     "safety.max_speed": "[safety]\nmax_speed = 1",
     "arm": "[[arm]]\nname = 'a'",
 }
@@ -89,13 +132,16 @@ def test_each_wrong_field_is_named(place: str) -> None:
     assert "Setup page" in caught.value.next_step
 
 
+LISTS = ("arms", "cameras", "latencies", "sensors", "hands")
+
+
 def test_every_field_of_the_station_file_has_such_a_test() -> None:
     fields: set[str] = set()
     for section, field in StationConfig.model_fields.items():
         model = field.annotation
-        if section in ("arms", "cameras", "latencies"):
+        if section in LISTS:
             (model,) = get_args(model)
-        prefix = f"{section}[0]" if section in ("arms", "cameras", "latencies") else section
+        prefix = f"{section}[0]" if section in LISTS else section
         fields |= {f"{prefix}.{name}" for name in model.model_fields}  # type: ignore[union-attr]
     tested = {place.split("[2]")[0].strip() for place in WRONG_FIELDS}
     assert fields <= tested, fields - tested
