@@ -224,8 +224,8 @@ def _build_cameras(context: ProcessContext) -> Runnable:
 
 
 def _build_control(context: ProcessContext) -> Runnable:
-    from devices.sim.arms import ARMS, JOINT_NAMES
-    from devices.sim.follower import SimFollower
+    from devices.sim.arms import ARMS
+    from devices.sim.link import sim_follower
     from devices.sim.model import build_spec
     from teleop_app.control.assembly import ArmDescription, build_control_loop
     from teleop_app.station.control import ControlProcess
@@ -234,7 +234,7 @@ def _build_control(context: ProcessContext) -> Runnable:
         ArmDescription(arm.side, arm.joint_names, arm.gripper_name, arm.tcp_site_name, arm.home_q)
         for arm in ARMS
     ]
-    followers = [SimFollower(context.rings, JOINT_NAMES, context.clock)]
+    followers = [sim_follower(context.rings, context.clock)]
     loop = build_control_loop(context.config, arms, build_spec("primitive"), followers, context.clock)
     return ControlProcess(context, loop, followers)
 

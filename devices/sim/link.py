@@ -1,108 +1,26 @@
-"""The rings between physics, control and cameras: names and layouts.
-
-All payloads are little-endian float64 vectors; n is the length of the joint vector.
-"""
+"""The rings between physics, control and cameras."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from teleop_app.core.errors import DeviceError
-from teleop_app.core.ring import RingReader, RingRecord, RingWriter
+from devices.followers.link import LinkedFollower
+from devices.followers.rings import Array, command_ring, state_ring
+from devices.protocols import Verification
+from devices.sim.arms import JOINT_NAMES
+from teleop_app.core.clock import Clock
 
-Array = NDArray[np.float64]
-
-STATE_RING = "sim.state"
-COMMAND_RING = "sim.command"
+_LINK = "sim"
+STATE_RING = state_ring(_LINK)
+COMMAND_RING = command_ring(_LINK)
 WORLD_RING = "sim.world"
 
 
-@dataclass(frozen=True, slots=True)
-class PhysicsState:
-    """The arms as physics has them.
-
-    Attributes:
-        capture_ns: Host time at which this was the present state.
-        step: Physics step count.
-        sim_time_s: Physics time.
-        position: Joint vector, shape (n,).
-        velocity: Shape (n,).
-        effort: Shape (n,).
-    """
-
-    capture_ns: int
-    step: int
-    sim_time_s: float
-    position: Array
-    velocity: Array
-    effort: Array
-
-
-class VectorWriter:
-    """Writes float64 vectors of one fixed length into a ring."""
-
-    def __init__(self, folder: Path, name: str, length: int, slots: int = 64) -> None:
-        self._length = length
-        self._ring = RingWriter(folder / name, length * 8, slots)
-
-    def write(self, vector: Array, stamp_ns: int, seq: int) -> None:
-        """Put `vector`, shape (length,), into the ring.
-
-        Raises:
-            DeviceError: Wrong length.
-        """
-        if vector.shape != (self._length,):
-            raise DeviceError(
-                f"A vector of shape {vector.shape} does not fit a ring of length {self._length}"
-            )
-        self._ring.write(np.ascontiguousarray(vector, "<f8").data, stamp_ns, seq)
-
-    def close(self) -> None:
-        """Release the ring."""
-        self._ring.close()
-
-
-class VectorReader:
-    """Reads the newest float64 vector of a ring."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._ring = RingReader(folder / name)
-
-    def latest(self) -> tuple[Array, RingRecord] | None:
-        """The newest vector with its record, None before the first."""
-        record = self._ring.latest()
-        return None if record is None else (np.frombuffer(record.payload, "<f8"), record)
-
-    def next_new(self) -> tuple[Array, RingRecord] | None:
-        """The newest vector if it was not returned before, else None."""
-        record = self._ring.next_new()
-        return None if record is None else (np.frombuffer(record.payload, "<f8"), record)
-
-    def close(self) -> None:
-        """Release the ring."""
-        self._ring.close()
-
-
-def pack_state(sim_time_s: float, position: Array, velocity: Array, effort: Array) -> Array:
-    """Layout of `STATE_RING`: [sim_time_s, position, velocity, effort], shape (1 + 3 n,)."""
-    return np.concatenate([[sim_time_s], position, velocity, effort])
-
-
-def unpack_state(vector: Array, record: RingRecord) -> PhysicsState:
-    """Inverse of `pack_state`."""
-    n = (len(vector) - 1) // 3
-    return PhysicsState(
-        capture_ns=record.stamp_ns,
-        step=record.seq,
-        sim_time_s=float(vector[0]),
-        position=vector[1 : 1 + n],
-        velocity=vector[1 + n : 1 + 2 * n],
-        effort=vector[1 + 2 * n : 1 + 3 * n],
-    )
+def sim_follower(rings: Path, clock: Clock) -> LinkedFollower:
+    """The arms of the simulated cell as one follower."""
+    return LinkedFollower(rings, _LINK, "The simulated arms", JOINT_NAMES, clock, Verification.SIMULATED)
 
 
 def pack_world(sim_time_s: float, qpos: Array) -> Array:

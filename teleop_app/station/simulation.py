@@ -7,17 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from devices.followers.rings import VectorReader, VectorWriter, pack_state
 from devices.sim.arms import ARMS
 from devices.sim.cell import TIMESTEP_S, Cell, TaskState
-from devices.sim.link import (
-    COMMAND_RING,
-    STATE_RING,
-    WORLD_RING,
-    VectorReader,
-    VectorWriter,
-    pack_state,
-    pack_world,
-)
+from devices.sim.link import COMMAND_RING, STATE_RING, WORLD_RING, pack_world
 from devices.sim.tasks import TASKS, make_task
 from devices.sim.wrench import AXES, WristWrench
 from teleop_app.core.bus import CommandServer, Publisher

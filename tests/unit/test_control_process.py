@@ -7,10 +7,10 @@ import threading
 import numpy as np
 import pytest
 
+from devices.followers.rings import VectorReader, VectorWriter, pack_state
 from devices.protocols import FollowerState
-from devices.sim.arms import ARMS, JOINT_NAMES
-from devices.sim.follower import SimFollower
-from devices.sim.link import COMMAND_RING, STATE_RING, VectorReader, VectorWriter, pack_state
+from devices.sim.arms import ARMS
+from devices.sim.link import COMMAND_RING, STATE_RING, sim_follower
 from devices.sim.model import build_spec
 from teleop_app.control.assembly import ArmDescription, build_control_loop
 from teleop_app.control.cycle_timer import Cycle
@@ -40,7 +40,7 @@ class Station:
         context = ProcessContext(
             "control", config, DataDir(tmp_path), endpoints, tmp_path / "rings", self.clock
         )
-        self.follower = SimFollower(context.rings, JOINT_NAMES, self.clock)
+        self.follower = sim_follower(context.rings, self.clock)
         loop = build_control_loop(config, DESCRIPTIONS, build_spec("primitive"), [self.follower], self.clock)
         self.process = ControlProcess(context, loop, [self.follower])
         self.process.open()
@@ -145,14 +145,14 @@ def test_control_process_commands_the_ring(station):
 
 
 def test_sim_follower_refuses_before_it_is_connected(tmp_path):
-    follower = SimFollower(tmp_path, JOINT_NAMES, FakeClock())
+    follower = sim_follower(tmp_path, FakeClock())
     assert follower.read() is None
     with pytest.raises(DeviceError, match="not connected"):
         follower.send(HOME)
 
 
 def test_sim_follower_reads_what_physics_wrote_and_refuses_nonsense(tmp_path):
-    follower = SimFollower(tmp_path, JOINT_NAMES, FakeClock())
+    follower = sim_follower(tmp_path, FakeClock())
     follower.connect()
     follower.connect()
     assert follower.read() is None

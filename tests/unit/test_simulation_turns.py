@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from devices.followers.rings import VectorReader, VectorWriter, unpack_state
 from devices.sim.arms import ARMS
 from devices.sim.cell import Cell
-from devices.sim.link import COMMAND_RING, STATE_RING, WORLD_RING, VectorReader, VectorWriter, unpack_state
+from devices.sim.link import COMMAND_RING, STATE_RING, WORLD_RING
 from teleop_app.core.bus import Endpoints, Publisher
 from teleop_app.core.clock import NS_PER_MS, NS_PER_S, FakeClock
 from teleop_app.core.config import StationConfig
@@ -94,8 +95,8 @@ def test_host_time_and_physics_time_are_a_straight_line(bench: Bench) -> None:
     offsets = {world.capture_ns - round(world.sim_time_s * NS_PER_S) for world in worlds}
     assert len(offsets) == 1
     state = bench.state()
-    assert state.capture_ns - round(state.sim_time_s * NS_PER_S) in offsets
-    assert state.step == round(state.sim_time_s / 0.002)
+    assert state.capture_ns - round(state.device_s * NS_PER_S) in offsets
+    assert state.step == round(state.device_s / 0.002)
 
 
 def test_the_world_ring_and_the_state_ring_tell_the_same_instant(bench: Bench) -> None:
@@ -105,7 +106,7 @@ def test_the_world_ring_and_the_state_ring_tell_the_same_instant(bench: Bench) -
     vector, record = newest
     state = bench.state()
     assert record.stamp_ns == state.capture_ns
-    assert vector[0] == state.sim_time_s
+    assert vector[0] == state.device_s
     assert vector[1:] == pytest.approx(bench.cell.qpos)
 
 
@@ -149,7 +150,7 @@ def test_reset_sets_the_scene_and_leaves_the_arms(bench: Bench) -> None:
     bench.turns(0.2)
     after = bench.state()
     assert after.position[:6] == pytest.approx(before.position[:6], abs=0.01)
-    assert after.sim_time_s > before.sim_time_s, "physics time counts on"
+    assert after.device_s > before.device_s, "physics time counts on"
     assert after.capture_ns > before.capture_ns
     status = bench.of(TaskStatus)[-1]
     assert (status.task, status.seed, status.scene) == ("hand-over", 7, answer["scene"])

@@ -1,4 +1,4 @@
-"""The simulated arms as a follower: joint targets and states through shared-memory rings."""
+"""A follower that lives in another process: joint targets and states through shared-memory rings."""
 
 from __future__ import annotations
 
@@ -7,25 +7,46 @@ from pathlib import Path
 
 import numpy as np
 
+from devices.followers.rings import VectorReader, VectorWriter, command_ring, state_ring, unpack_state
 from devices.protocols import Array, FollowerState, Verification
-from devices.sim.link import COMMAND_RING, STATE_RING, VectorReader, VectorWriter, unpack_state
 from teleop_app.core.clock import Clock
 from teleop_app.core.errors import DeviceError
 
 
-class SimFollower:
-    """Implements `devices.protocols.Follower`. No call blocks.
+def follower_link(arm: str) -> str:
+    """Name of the rings of an arm's follower process."""
+    return f"follower.{arm}"
+
+
+class LinkedFollower:
+    """Implements `devices.protocols.Follower`. No call blocks, whatever the other process does.
+
+    A process that hangs or dies leaves its last state in the ring, whose age control judges.
 
     Args:
         rings: Folder of the rings.
-        joint_names: Joint vector of the cell.
+        link: Their name.
+        title: Of the follower, to begin a sentence with.
+        joint_names: Joint vector.
         clock: Stamps the commands.
+        verification: Of the driver behind the link.
     """
 
-    def __init__(self, rings: Path, joint_names: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        rings: Path,
+        link: str,
+        title: str,
+        joint_names: Sequence[str],
+        clock: Clock,
+        verification: Verification,
+    ) -> None:
         self._rings = rings
+        self._link = link
+        self._title = title
         self._names = tuple(joint_names)
         self._clock = clock
+        self._verification = verification
         self._states: VectorReader | None = None
         self._commands: VectorWriter | None = None
         self._sent = 0
@@ -37,11 +58,11 @@ class SimFollower:
 
     @property
     def verification(self) -> Verification:
-        """A simulated robot."""
-        return Verification.SIMULATED
+        """Of the driver behind the link."""
+        return self._verification
 
     def connect(self) -> None:
-        """Open the rings; the simulation may start later.
+        """Open the rings; the other process may start later.
 
         Raises:
             DeviceError: The folder cannot be written.
@@ -50,13 +71,13 @@ class SimFollower:
             return
         try:
             self._rings.mkdir(parents=True, exist_ok=True)
-            self._commands = VectorWriter(self._rings, COMMAND_RING, len(self._names))
+            self._commands = VectorWriter(self._rings, command_ring(self._link), len(self._names))
         except OSError as error:
-            raise DeviceError("The simulated arms cannot be commanded", why=str(error)) from error
-        self._states = VectorReader(self._rings, STATE_RING)
+            raise DeviceError(f"{self._title} cannot be commanded", why=str(error)) from error
+        self._states = VectorReader(self._rings, state_ring(self._link))
 
     def read(self) -> FollowerState | None:
-        """The newest state, None before the simulation's first.
+        """The newest state, None before the first.
 
         Raises:
             DeviceError: The state does not fit the joint vector.
@@ -67,7 +88,7 @@ class SimFollower:
         state = unpack_state(*newest)
         if state.position.shape != (len(self._names),):
             raise DeviceError(
-                f"The simulation reports {state.position.size} joint values, not {len(self._names)}",
+                f"{self._title}: {state.position.size} joint values reported, not {len(self._names)}",
                 next_step="Restart the station: its processes are of different versions",
             )
         return FollowerState(state.position, state.velocity, state.effort, state.capture_ns)
@@ -79,17 +100,17 @@ class SimFollower:
             DeviceError: Not connected, wrong shape, or not finite.
         """
         if self._commands is None:
-            raise DeviceError("The simulated arms are not connected")
+            raise DeviceError(f"{self._title}: not connected")
         if target.shape != (len(self._names),) or not np.isfinite(target).all():
             raise DeviceError(
-                f"The simulated arms refused a target of shape {target.shape}",
-                why=f"they take {len(self._names)} finite values",
+                f"{self._title}: refused a target of shape {target.shape}",
+                why=f"{len(self._names)} finite values are taken",
             )
         self._sent += 1
         self._commands.write(target, self._clock.now_ns(), self._sent)
 
     def disconnect(self) -> None:
-        """Close the rings; the arms hold their last target."""
+        """Close the rings; the follower holds when commands stop."""
         if self._commands is not None:
             self._commands.close()
             self._commands = None
