@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,4 +120,30 @@ class ServoBus(Protocol):
     @property
     def has_current_mode(self) -> bool:
         """Whether `ServoMode.CURRENT` exists on this bus."""
+        ...
+
+
+@runtime_checkable
+class MotionBus(Protocol):
+    """A `ServoBus` whose servos limit their own motion and watch over the host."""
+
+    def limit_motion(self, servos: Sequence[int], velocity_rad_s: float, acceleration_rad_s2: float) -> None:
+        """Caps of the servos' own profile in position mode; 0 takes a cap away. Kept in RAM.
+
+        Raises:
+            DeviceError: A servo did not confirm; its ID is named.
+        """
+        ...
+
+    @property
+    def has_watchdog(self) -> bool:
+        """Whether the servos stop by themselves when the host falls silent."""
+        ...
+
+    def set_watchdog(self, servos: Sequence[int], timeout_s: float) -> None:
+        """Stop these servos when the bus is silent for so long; 0 clears and disarms it.
+
+        Raises:
+            DeviceError: A servo did not confirm, or has no watchdog.
+        """
         ...
