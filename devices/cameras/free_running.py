@@ -38,7 +38,11 @@ class FreeRunningSource(Protocol):
     """A `FrameSource` with cameras whose frames come when they come."""
 
     def times(self, camera: str) -> FrameTimes | None:
-        """Of the camera's frame that `grab` gives next; None when none has come. After `latch`."""
+        """Of the camera's frame that `grab` gives next; None when none has come. After `latch`.
+
+        Raises:
+            DeviceError: The camera does not deliver; the others are not affected.
+        """
         ...
 
 

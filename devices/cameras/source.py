@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,9 @@ class CameraFormat:
     """What a camera delivers.
 
     Attributes:
-        width: [px].
-        height: [px].
-        fps: Frames a second.
+        width: [px]; 0 where a real camera's driver is to choose.
+        height: [px]; likewise.
+        fps: Frames a second; likewise.
         reason: Why this size and rate, as a sentence.
         affordable: Whether this machine is expected to keep up with it.
         depth: Depth images are wanted too; for sources that are a `devices.cameras.depth.DepthSource`.
@@ -88,4 +89,25 @@ class FrameSource(Protocol):
 
     def close(self) -> None:
         """Release everything. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class RealCameras(Protocol):
+    """A `FrameSource` of real cameras, which choose their formats and may fail one by one."""
+
+    def delivered(self, camera: str) -> CameraFormat:
+        """What a camera delivers, which replaces what was wanted. After `open`."""
+        ...
+
+    def distortion(self, camera: str) -> Array:
+        """OpenCV's coefficients (k1, k2, p1, p2, k3, ...); empty when none is known."""
+        ...
+
+    def remark(self, camera: str) -> str:
+        """Something odd about a camera that does deliver, as a sentence; else empty."""
+        ...
+
+    def counts(self, camera: str) -> Mapping[str, int]:
+        """Pictures `taken`, `rejected`, `repeated`, `dropped`, and how often it was `reopened`."""
         ...
