@@ -134,15 +134,20 @@ def video_body(camera: str, payload: bytes) -> bytes:
 
 
 def calibration_body(camera: CameraHeader) -> bytes:
-    """foxglove.CameraCalibration of an undistorted pinhole camera, without its timestamp."""
+    """foxglove.CameraCalibration of a pinhole camera, without its timestamp.
+
+    Five coefficients are called `plumb_bob`, eight `rational_polynomial`: OpenCV's own order.
+    """
     matrix = list(camera.intrinsics) or [0.0] * 9  # K[0] = 0 says uncalibrated
     projection = [*matrix[0:3], 0.0, *matrix[3:6], 0.0, *matrix[6:9], 0.0]
+    few = len(camera.distortion) <= 5
+    coefficients = [*camera.distortion, *[0.0] * ((5 if few else 8) - len(camera.distortion))]
     message = foxglove.CameraCalibration(
         frame_id=camera.name,
         width=camera.width,
         height=camera.height,
-        distortion_model="plumb_bob",
-        D=[0.0] * 5,
+        distortion_model="plumb_bob" if few else "rational_polynomial",
+        D=coefficients,
         K=matrix,
         R=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
         P=projection,

@@ -129,6 +129,7 @@ class CameraHeader:
         parent_T_camera: Pose, 7 numbers.
         depth_unit_m: Metres of one count of its depth images, 0 when it has none.
         latency_ns: Calibrated latency that the capture times already account for.
+        distortion: OpenCV's coefficients (k1, k2, p1, p2, k3, ...), empty when there are none known.
     """
 
     name: str
@@ -142,6 +143,7 @@ class CameraHeader:
     parent_T_camera: tuple[float, ...] = ()
     depth_unit_m: float = 0.0
     latency_ns: int = 0
+    distortion: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

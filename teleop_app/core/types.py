@@ -411,12 +411,14 @@ class CameraSetup:
         fps: Frame grid rate.
         encoder: e.g. `libx264 superfast crf 23`.
         ring: File of its raw RGB frames (core.ring).
-        intrinsics: Row-major 3x3 matrix K [px].
-        parent_T_camera: Pose in `frame_id`'s parent, shape (7,), OpenCV axes (x right, y down, z ahead).
-        parent: Name of the parent frame (`world` or a link).
+        intrinsics: Row-major 3x3 matrix K [px]; zeros when it is not known.
+        parent_T_camera: Pose in its parent, shape (7,), OpenCV axes (x right, y down, z ahead); shape (0,) if
+            not measured.
+        parent: Name of the parent frame (`world` or a link), empty when not measured.
         reason: Why this size and rate (render probe).
         depth_unit_m: Metres of one count of its depth images, 0 when it delivers none.
         latency_ns: Calibrated latency that `capture_ns` already accounts for.
+        distortion: OpenCV's coefficients (k1, k2, p1, p2, k3, ...), empty when there are none known.
     """
 
     name: str
@@ -431,6 +433,7 @@ class CameraSetup:
     reason: str = ""
     depth_unit_m: float = 0.0
     latency_ns: int = 0
+    distortion: tuple[float, ...] = ()
 
 
 @message

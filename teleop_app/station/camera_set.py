@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from devices.cameras.depth import DepthImage, DepthSource
-from devices.cameras.source import CameraFormat, FrameSource, Image
+from devices.cameras.source import CameraFormat, FrameSource, Image, RealCameras
 from recorders.encoder_choice import EncoderChoice, choose_encoder
 from recorders.schema import topic_depth, topic_video
 from recorders.video import H264Encoder
@@ -114,7 +114,10 @@ def open_cameras(
     formats = _choose_formats(sections, sources)
     for driver in dict.fromkeys(section.driver for section in sections):
         wanted = {each.name: formats[each.name] for each in sections if each.driver == driver}
-        sources[driver].open(wanted)
+        source = sources[driver]
+        source.open(wanted)
+        if isinstance(source, RealCameras):
+            formats |= {name: source.delivered(name) for name in wanted}
     encoder = choose_encoder(context.config.recording.encoder)
     logger.info("encoder: %s", encoder.reason)
     cameras: dict[str, StationCamera] = {}
@@ -182,6 +185,7 @@ def _open_camera(
         reason=f"{size.reason} Encoder: {encoder.reason}",
         depth_unit_m=unit_m,
         latency_ns=context.config.latency_ns(name),
+        distortion=tuple(source.distortion(name).tolist()) if isinstance(source, RealCameras) else (),
     )
     depth = None
     if unit_m and isinstance(source, DepthSource):

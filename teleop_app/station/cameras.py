@@ -12,7 +12,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
-from devices.cameras.source import FrameSource
+from devices.cameras.source import FrameSource, RealCameras
 from recorders.picture_chain import MAX_GAP
 from teleop_app.core.bus import CommandServer, Publisher
 from teleop_app.core.clock import NS_PER_S
@@ -301,7 +301,9 @@ class CamerasProcess:
             self._tell_due_ns = now_ns + _TELL_PERIOD_NS
             self._tell_losses()
         # Whoever waits for the cameras waits for pictures, not for a process.
-        delivering = all(camera.delivered for camera in self._cameras.values())
+        # One that says why it has none is not waited for.
+        known = self._failing.keys()
+        delivering = all(camera.delivered or camera.name in known for camera in self._cameras.values())
         state = ProcessState.RUNNING if delivering else ProcessState.STARTING
         self._heartbeat.beat(state, self._sentence(now_ns), self._metrics)
 
@@ -324,6 +326,13 @@ class CamerasProcess:
         blind = [name for name, each in self._cameras.items() if now_ns - each.fresh_ns > _SILENT_NS]
         if blind:
             return f"{', '.join(blind)}: nothing new to see. Is the simulation running?"
+        odd = [
+            each.source.remark(name)
+            for name, each in self._cameras.items()
+            if isinstance(each.source, RealCameras)
+        ]
+        if any(odd):
+            return " ".join(filter(None, odd))
         dear = [camera.size.reason for camera in self._cameras.values() if not camera.size.affordable]
         return dear[0] if dear else ""
 
@@ -338,6 +347,9 @@ class CamerasProcess:
         for camera in self._cameras.values():
             metrics[f"fps_{camera.name}"] = camera.rate_hz(now_ns)
             metrics[f"lost_{camera.name}"] = float(camera.lost)
+            if isinstance(camera.source, RealCameras):
+                for what, count in camera.source.counts(camera.name).items():
+                    metrics[f"{what}_{camera.name}"] = float(count)
         return metrics
 
     def _average(self, name: str, value: float) -> None:

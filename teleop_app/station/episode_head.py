@@ -107,6 +107,7 @@ def _camera_header(setup: CameraSetup) -> CameraHeader:
         parent_T_camera=tuple(float(value) for value in setup.parent_T_camera.reshape(-1)),
         depth_unit_m=setup.depth_unit_m,
         latency_ns=setup.latency_ns,
+        distortion=setup.distortion,
     )
 
 
