@@ -165,6 +165,7 @@ class Application(QObject):
         page.told.connect(lambda text, undo: self.window.toasts.show_text(text, undo))
         page.refused.connect(self.window.show_error)
         page.soundsWanted.connect(self.window.set_sounds)
+        page.stationWanted.connect(self.host.restart)
         return page
 
     def _author(self) -> Author:
@@ -242,7 +243,9 @@ class Application(QObject):
         self.window.top_bar.set_session_seconds(None if since is None else time.monotonic() - since)
         cells = all_cells(
             link=link_state(
-                linked=self.bridge.linked, was_linked=self.bridge.was_linked, running=self.host.running
+                linked=self.bridge.linked,
+                was_linked=self.bridge.was_linked and not self.host.restarting,
+                running=self.host.running,
             ),
             station=self._station,
             recorder=self._recorder,

@@ -10,10 +10,12 @@ from teleop_app.core.paths import DataDir
 from teleop_app.core.types import ProcessState, ProcessStatus, StationStatus
 from teleop_app.station.checks import Check, Level
 from ui.pages.setup import SetupPage
-from ui.viewmodels.setup import AFFECTED, SetupModel, parts_of
-from ui.viewmodels.setup_fields import FieldKind, attribute_help, is_list, section_fields
+from ui.viewmodels.setup import SetupModel, parts_of
+from ui.viewmodels.setup_fields import SECTIONS, FieldKind, attribute_help, is_list, section_fields
 from ui.viewmodels.setup_preflight import PreflightModel
+from ui.viewmodels.setup_restart import AFFECTED
 from ui.viewmodels.setup_roster import RosterModel
+from ui.widgets.setup_parts import FORMS
 
 AUTHOR = Author.person("Ada")
 
@@ -53,13 +55,28 @@ def field(section, name, index=None):
 # Fields
 
 
-def test_every_field_of_the_station_file_is_in_the_form_with_label_and_editor():
-    for section in StationConfig.model_fields:
-        specs = section_fields(section, 0 if is_list(section) else None)
-        dumped = StationConfig(latencies=[{"stream": "overhead", "latency_ms": 1.0}]).model_dump()[section]
-        names = (dumped[0] if is_list(section) else dumped).keys()
-        assert [spec.place.rpartition(".")[2] for spec in specs] == list(names)
-        assert all(spec.label for spec in specs)
+FULL = StationConfig(
+    latencies=[{"stream": "overhead", "latency_ms": 1.0}],
+    inputs={"devices": [{"name": "quest", "driver": "webxr"}]},
+    sensors=[{"name": "wrist", "driver": "serial-wrench"}],
+    hands=[{"name": "left_hand", "arm": "left", "driver": "sim-hand"}],
+)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_field_of_the_station_file_is_in_the_form_with_label_help_and_editor(section):
+    specs = section_fields(section, 0 if is_list(section) else None)
+    dumped = FULL.model_dump()
+    for part in section.split("."):
+        dumped = dumped[part]
+    names = list((dumped[0] if is_list(section) else dumped).keys())
+    own = [name for name in names if f"{section}.{name}" not in SECTIONS]
+    assert [spec.place.rpartition(".")[2] for spec in specs] == own
+    assert all(spec.label and spec.help for spec in specs)
+
+
+def test_every_section_but_the_latencies_has_a_form_on_the_page():
+    assert {name for _, _, names in FORMS for name in names} == set(SECTIONS) - {"latencies"}
 
 
 def test_units_ranges_choices_and_help_come_from_the_model():

@@ -35,37 +35,20 @@ from teleop_app.station.checks import Check
 from ui import theme
 from ui.bridge import StationBridge
 from ui.theme import Role
+from ui.viewmodels.driver_catalog import DriverCatalog
 from ui.viewmodels.latency import LatencyModel, MakeCalibrator
 from ui.viewmodels.setup import SetupModel
 from ui.viewmodels.setup_preflight import PreflightModel
+from ui.viewmodels.setup_restart import STATION, process_title
 from ui.viewmodels.setup_roster import RosterModel
 from ui.widgets.checklist import Checklist
-from ui.widgets.form import SectionForm, SwitchBox
+from ui.widgets.form import SectionForm
+from ui.widgets.form_fields import SwitchBox
 from ui.widgets.form_roster import PeopleEditor, TasksEditor
 from ui.widgets.latency_editor import LatencyEditor
-from ui.widgets.setup_parts import About, DriverLabel, driver_list, scrolled
+from ui.widgets.setup_parts import FORMS, TITLES, About, DriverLabel, driver_list, scrolled
 
 _SECTION_KEY = "setup/section"
-_FORMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("Station", "robot-industrial-outline", ("station", "control", "simulation")),
-    ("Arms", "robot-industrial", ("arms",)),
-    ("Cameras", "camera-outline", ("cameras",)),
-    ("Mapping", "axis-arrow", ("mapping",)),
-    ("Safety", "shield-outline", ("safety",)),
-    ("Recording", "record-circle-outline", ("recording",)),
-    ("Inputs", "gamepad-variant-outline", ("inputs",)),
-)
-_TITLES = {
-    "station": "Station",
-    "control": "Control loop",
-    "simulation": "Simulated cell",
-    "arms": "Arms",
-    "cameras": "Cameras",
-    "mapping": "Mapping",
-    "safety": "Safety",
-    "recording": "Recording",
-    "inputs": "Inputs",
-}
 
 
 class SetupPage(QWidget):
@@ -88,6 +71,8 @@ class SetupPage(QWidget):
     """A note for a toast, and what takes it back, or None."""
     refused = pyqtSignal(object)
     """A `TeleopError` to show."""
+    stationWanted = pyqtSignal()
+    """The station is to be started anew."""
     soundsWanted = pyqtSignal(bool)
     """Sounds of this window on or off."""
 
@@ -107,7 +92,8 @@ class SetupPage(QWidget):
         super().__init__(parent)
         self._settings = settings
         self._checked = False
-        self.model = SetupModel(station_file, bridge, self)
+        self.drivers = DriverCatalog(parent=self)
+        self.model = SetupModel(station_file, bridge, self, self.drivers)
         self.roster = RosterModel(catalog, author, self)
         self.preflight = PreflightModel(data, lambda: self.model.saved, more_checks, self)
         self.latency = LatencyModel(
@@ -119,7 +105,7 @@ class SetupPage(QWidget):
         self.sections.setFixedWidth(theme.grid(24))
         self.sections.setIconSize(QSize(18, 18))
         self._pages = QStackedWidget()
-        for title, icon, names in _FORMS:
+        for title, icon, names in FORMS:
             self._add_section(title, icon, self._form_page(title, names, drivers))
         self.latency_editor = LatencyEditor(self.latency, bridge)
         self._add_section("Time and latency", "timer-cog-outline", scrolled([self.latency_editor]))
@@ -162,7 +148,7 @@ class SetupPage(QWidget):
     def _form_page(self, title: str, names: Sequence[str], drivers: Sequence[DriverLabel]) -> QWidget:
         widgets: list[QWidget] = []
         for name in names:
-            form = SectionForm(self.model, name, _TITLES[name])
+            form = SectionForm(self.model, name, TITLES[name])
             self.forms[name] = form
             widgets.append(form)
         if title == "Safety":
@@ -260,6 +246,7 @@ class SetupPage(QWidget):
         self.model.reloaded.connect(self._fill_text)
         self.model.told.connect(lambda text: self.told.emit(text, None))
         self.model.refused.connect(self.refused)
+        self.model.stationWanted.connect(self.stationWanted)
         self.roster.told.connect(self.told)
         self.latency.told.connect(self.told)
         self.roster.refused.connect(self.refused)
@@ -313,7 +300,7 @@ class SetupPage(QWidget):
         """Shows problems, what is unsaved and what has to be restarted."""
         model = self.model
         self._path.setText(str(model.path))
-        counts = {title: sum(model.problems_in(name) for name in names) for title, _, names in _FORMS}
+        counts = {title: sum(model.problems_in(name) for name in names) for title, _, names in FORMS}
         for title, item in self._titles():
             count = counts.get(title, 0) if not model.broken else 0
             item.setText(f"{title}  ({count})" if count else title)
@@ -333,11 +320,12 @@ class SetupPage(QWidget):
             names = ", ".join(model.to_restart)
             self._say("restart", Role.WARNING, f"Restarting {names}. The arms hold meanwhile.", "")
         elif model.to_restart:
-            names = ", ".join(model.to_restart)
+            whole = model.to_restart == (STATION,)
+            names = "it" if whole else ", ".join(process_title(name) for name in model.to_restart)
             text = (
                 f"Saved. The station still runs with the old values: restart {names} to apply the new ones."
             )
-            self._say("restart-alert", Role.WARNING, text, "Restart them")
+            self._say("restart-alert", Role.WARNING, text, "Restart the station" if whole else "Restart them")
         else:
             self._notice.hide()
 
@@ -364,7 +352,7 @@ class SetupPage(QWidget):
         model = self.model
         in_text = self.section == "File"
         edited = self._text_edited()
-        of_file = in_text or any(title == self.section for title, _, _ in _FORMS)
+        of_file = in_text or any(title == self.section for title, _, _ in FORMS)
         self._bar.setVisible(of_file)
         if in_text:
             self.save.setEnabled(edited)
@@ -424,6 +412,7 @@ class SetupPage(QWidget):
         """Looks whether file, tasks and people changed meanwhile."""
         super().showEvent(a0)
         self.model.check_disk()
+        self.drivers.load()
         self.roster.load()
 
     def hideEvent(self, a0: QHideEvent | None) -> None:
@@ -447,6 +436,7 @@ class SetupPage(QWidget):
 
     def close_page(self) -> None:
         """Ends all threads of the page, before the catalog is closed. Idempotent."""
+        self.drivers.close()
         self.roster.close()
         self.preflight.close()
         self.latency.close()

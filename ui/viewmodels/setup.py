@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import logging
-import os
 import re
-import tempfile
-import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from devices.registry import driver_names
 from teleop_app.core.config import (
+    RESERVED_SOURCES,
     LatencySection,
+    MappingSection,
     StationConfig,
     field_problems,
     latencies_text,
     station_text,
 )
 from teleop_app.core.errors import ConfigError, StorageError, TeleopError
-from ui.viewmodels.setup_fields import is_list, item_defaults
+from ui.viewmodels.driver_catalog import DriverCatalog
+from ui.viewmodels.setup_fields import DRIVER_FIELDS, is_list, item_defaults
+from ui.viewmodels.setup_file import parsed, write_whole
+from ui.viewmodels.setup_restart import ORDER, STATION, affected
 
 log = logging.getLogger(__name__)
 
-AFFECTED: dict[str, tuple[str, ...]] = {
-    "station": ("recorder",),
-    "control": ("control", "recorder"),
-    "simulation": ("simulation", "control", "cameras", "recorder", "operator"),
-    "arms": ("simulation", "control", "cameras", "recorder", "operator"),
-    "cameras": ("cameras", "recorder"),
-    "latencies": ("control", "cameras", "recorder"),
-    "mapping": (),
-    "safety": ("control",),
-    "recording": ("recorder", "cameras"),
-    "inputs": ("gamepad",),
-}
-"""Processes that read a section only when they start. Mapping is given to control live."""
-
-_ORDER = ("simulation", "control", "cameras", "recorder", "operator", "gamepad")
 _PART = re.compile(r"([a-z_0-9]+)|\[(\d+)\]")
 
 
@@ -69,6 +56,7 @@ class SetupModel(QObject):
         path: The station file; need not exist.
         port: A running station's commands, None without one.
         parent: Owner.
+        drivers: Installed drivers, by which settings of devices are checked; None checks none.
     """
 
     changed = pyqtSignal()
@@ -78,12 +66,19 @@ class SetupModel(QObject):
     told = pyqtSignal(str)
     refused = pyqtSignal(object)
     """A `TeleopError` to show."""
+    stationWanted = pyqtSignal()
+    """The station as a whole is to be started anew."""
 
     def __init__(
-        self, path: Path, port: StationCommands | None = None, parent: QObject | None = None
+        self,
+        path: Path,
+        port: StationCommands | None = None,
+        parent: QObject | None = None,
+        drivers: DriverCatalog | None = None,
     ) -> None:
         super().__init__(parent)
         self.path = path
+        self.drivers = drivers
         self._port = port
         self._linked = False
         self._running: tuple[str, ...] = ()
@@ -95,6 +90,8 @@ class SetupModel(QObject):
         self.file_problem: TeleopError | None = None
         self._to_restart: set[str] = set()
         self._restarting: set[str] = set()
+        if drivers is not None:
+            drivers.changed.connect(self._on_drivers)
         self.load()
 
     # What stands in the file
@@ -200,27 +197,61 @@ class SetupModel(QObject):
 
     def count(self, section: str) -> int:
         """Returns the number of items of a list section."""
-        return len(self._draft.get(section, ()))
+        return len(self.value(section))
 
-    def add_item(self, section: str) -> None:
-        """Adds an arm or a camera with a name of its own."""
-        names = {item.get("name") for item in self._draft[section]}
-        stem = section.removesuffix("s")
-        name = next(f"{stem}_{n}" for n in range(1, 100) if f"{stem}_{n}" not in names)
-        self._draft[section] = [*self._draft[section], item_defaults(section, name)]
+    def add_item(self, section: str, given: Mapping[str, Any] | None = None) -> str:
+        """Adds an item to a list section and returns the name it got.
+
+        Args:
+            section: e.g. `arms` or `inputs.devices`.
+            given: What is known of it; its name is made one that nobody else has.
+        """
+        known = dict(given or {})
+        if "driver" not in known and section in DRIVER_FIELDS and section not in ("arms", "cameras"):
+            known["driver"] = (driver_names(DRIVER_FIELDS[section][1]) or ("none",))[0]
+        if section == "hands" and "arm" not in known:
+            known["arm"] = self.value("arms[0].name")
+        stem = str(known.get("name") or stem_of(section))
+        known["name"] = self._free_name(section, stem, numbered="name" not in known)
+        self._put(section, [*self.value(section), item_defaults(section, known)])
+        return known["name"]
+
+    def _free_name(self, section: str, stem: str, numbered: bool) -> str:
+        taken = {item.get("name") for item in self.value(section)}
+        taken |= set(RESERVED_SOURCES) if section == "inputs.devices" else set()
+        if not numbered and stem not in taken:
+            return stem
+        return next(f"{stem}_{n}" for n in range(1, 100) if f"{stem}_{n}" not in taken)
+
+    def remove_item(self, section: str, index: int) -> None:
+        """Removes an item of a list section from the draft."""
+        if is_list(section) and 0 <= index < self.count(section):
+            items = list(self.value(section))
+            del items[index]
+            self._put(section, items)
+
+    def undo_to(self, section: str, items: list[dict[str, Any]]) -> None:
+        """Takes a list section of the draft back to what it was."""
+        self._put(section, copy.deepcopy(items))
+
+    def _put(self, section: str, value: Any) -> None:
+        parts = parts_of(section)
+        holder: Any = self._draft
+        for part in parts[:-1]:
+            holder = holder[part]
+        holder[parts[-1]] = value
         self._validate()
         self.reloaded.emit()
         self.changed.emit()
 
-    def remove_item(self, section: str, index: int) -> None:
-        """Removes an arm or a camera from the draft."""
-        if is_list(section) and 0 <= index < self.count(section):
-            items = list(self._draft[section])
-            del items[index]
-            self._draft[section] = items
-            self._validate()
-            self.reloaded.emit()
-            self.changed.emit()
+    def set_option(self, place: str, name: str, value: Any, default: Any) -> None:
+        """Changes one setting of a driver; what equals its default is not written into the file."""
+        options = dict(self.value(place))
+        if value == default or value is None:
+            options.pop(name, None)
+        else:
+            options[name] = value
+        self.set_value(place, options)
 
     def revert(self) -> None:
         """Throws the draft away and reads the file again."""
@@ -233,10 +264,18 @@ class SetupModel(QObject):
     def _validate(self) -> None:
         try:
             self._config = StationConfig.model_validate(self._draft)
-            self.problems = {}
+            self.problems = self.drivers.problems(self._draft) if self.drivers is not None else {}
+            if self.problems:
+                self._config = None
         except ValidationError as error:
             self._config = None
             self.problems = field_problems(error)
+
+    def _on_drivers(self) -> None:
+        if not self.broken:
+            self._validate()
+            self.reloaded.emit()
+            self.changed.emit()
 
     # Saving
 
@@ -282,22 +321,21 @@ class SetupModel(QObject):
         return True
 
     def _note_changes(self, before: StationConfig | None, after: StationConfig) -> None:
-        sections = [
-            name
-            for name in StationConfig.model_fields
-            if before is None or getattr(before, name) != getattr(after, name)
-        ]
-        if "mapping" in sections and self._port is not None and self._linked:
+        if before is None or before.mapping != after.mapping:
+            self.tune(after.mapping)
+        if self._linked:
+            self._to_restart |= affected(before, after)
+        self.changed.emit()
+
+    def tune(self, mapping: MappingSection) -> None:
+        """Gives a mapping to the running station, saved or not."""
+        if self._port is not None and self._linked:
             self._port.call(
                 "control",
                 "set_mapping",
-                done=lambda _: self.told.emit("The new mapping is in force"),
                 failed=self.refused.emit,
-                **after.mapping.model_dump(),
+                **mapping.model_dump(),
             )
-        if self._linked:
-            self._to_restart.update(process for name in sections for process in AFFECTED[name])
-        self.changed.emit()
 
     # Restarting
 
@@ -322,8 +360,11 @@ class SetupModel(QObject):
     @property
     def to_restart(self) -> tuple[str, ...]:
         """Processes that still run with the values before."""
-        known = self._running or _ORDER
-        return tuple(name for name in _ORDER if name in self._to_restart and name in known)
+        if STATION in self._to_restart:
+            return (STATION,)
+        known = self._running or (*ORDER, *sorted(self._to_restart))
+        ordered = dict.fromkeys((*ORDER, *sorted(self._to_restart)))
+        return tuple(name for name in ordered if name in self._to_restart and name in known)
 
     @property
     def restarting(self) -> bool:
@@ -336,6 +377,9 @@ class SetupModel(QObject):
         if port is None or not self.to_restart or self.restarting:
             return
         names = self.to_restart
+        if names == (STATION,):
+            self.stationWanted.emit()
+            return
         self._restarting = set(names)
         for name in names:
             port.call(
@@ -360,53 +404,11 @@ class SetupModel(QObject):
         self.changed.emit()
 
 
+def stem_of(section: str) -> str:
+    """Returns what one item of a list section is called, e.g. `input` of `inputs.devices`."""
+    return section.partition(".")[0].removesuffix("s")
+
+
 def parts_of(place: str) -> list[str | int]:
     """Returns the keys and indices of a dotted place, e.g. `arms[0].name`."""
     return [int(index) if index else key for key, index in _PART.findall(place)]
-
-
-def parsed(text: str, name: str) -> tuple[StationConfig | None, dict[str, str], ConfigError | None]:
-    """Returns a text as a station, or its problems by place and as one sentence."""
-    try:
-        return StationConfig.model_validate(tomllib.loads(text)), {}, None
-    except tomllib.TOMLDecodeError as error:
-        problem = ConfigError(
-            f"{name} is not valid TOML", why=str(error), next_step="Correct the text below, then save"
-        )
-        return None, {"file": str(error)}, problem
-    except ValidationError as error:
-        problems = field_problems(error)
-        listed = "; ".join(f"{place}: {sentence}" for place, sentence in problems.items())
-        count = f"{len(problems)} wrong field{'s' if len(problems) > 1 else ''}"
-        problem = ConfigError(
-            f"{name} has {count}", why=listed, next_step="Correct the text below, then save"
-        )
-        return None, problems, problem
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replaces a file in one go, so that a crash leaves the old one or the new one.
-
-    Raises:
-        StorageError: The folder cannot be written.
-    """
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = file.name
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        raise StorageError(
-            f"{path} could not be saved",
-            why=error.strerror or str(error),
-            next_step="Free space or give this user write access, then save again",
-        ) from error

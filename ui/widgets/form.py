@@ -1,231 +1,23 @@
-"""Forms made from field descriptions: label, editor, unit, range, help, and the problem where it is."""
+"""Forms made from field descriptions: a card a section, or a card an item of a list section."""
 
 from __future__ import annotations
 
-# ruff: noqa: N802
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
-from PyQt6.QtCore import QEvent, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QPalette, QWheelEvent
-from PyQt6.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QFrame,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QPlainTextEdit,
-    QPushButton,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ui import theme
 from ui.theme import FontSize
-from ui.viewmodels.setup import SetupModel
+from ui.viewmodels.setup import SetupModel, stem_of
 from ui.viewmodels.setup_fields import FieldKind, FieldSpec, is_list, section_fields, section_help
+from ui.widgets.form_fields import FieldEditor
+from ui.widgets.form_options import OptionsEditor
 
 _LABEL_PX = 184
-_NUMBER_PX = 112
-_TEXT_PX = 240
-_AXES = ("x", "y", "z")
 _SHORTEST_HELP = 24
 """A shorter sentence on a section only repeats its title."""
-
-
-class QuietComboBox(QComboBox):
-    """A list that the wheel scrolls past instead of changing."""
-
-    def wheelEvent(self, e: QWheelEvent | None) -> None:
-        """Leaves the wheel to the page."""
-        if e is not None:
-            e.ignore()
-
-
-class SwitchBox(QCheckBox):
-    """A check box whose empty square can be seen on every ground."""
-
-    _theme = ""
-
-    def __init__(self, text: str, parent: QWidget | None = None) -> None:
-        super().__init__(text, parent)
-        self.retheme()
-
-    def retheme(self) -> None:
-        """Takes the colours of the theme in force."""
-        t = theme.tokens()
-        self._theme = t.name
-        palette = self.palette()
-        # Fusion draws the frame from the window's colour, which is next to nothing on dark.
-        palette.setColor(QPalette.ColorRole.Base, QColor(theme.blend(t.muted, t.panel, 0.4)))
-        self.setPalette(palette)
-
-    def changeEvent(self, e: QEvent | None) -> None:
-        """Takes the colours of another theme."""
-        super().changeEvent(e)
-        if e is not None and e.type() == QEvent.Type.PaletteChange:
-            if self._theme not in ("", theme.tokens().name):
-                self.retheme()
-
-
-class FieldEditor(QWidget):
-    """One field: editor with unit and range, help under it, the problem in its place."""
-
-    edited = pyqtSignal(str, object)
-    """Place and value."""
-
-    def __init__(self, spec: FieldSpec, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.spec = spec
-        self._filling = False
-        self._edits: list[QLineEdit] = []
-        self._check: QCheckBox | None = None
-        self._combo: QComboBox | None = None
-        self._long: QPlainTextEdit | None = None
-        line = QHBoxLayout()
-        line.setContentsMargins(0, 0, 0, 0)
-        line.setSpacing(theme.grid(1))
-        self._add_editor(line)
-        if spec.unit:
-            unit = QLabel(spec.unit)
-            unit.setProperty("kind", "muted")
-            line.addWidget(unit)
-        if spec.limits:
-            limits = QLabel(spec.limits)
-            limits.setProperty("kind", "label")
-            line.addWidget(limits)
-        line.addStretch(1)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(2)
-        box.addLayout(line)
-        self._help = QLabel(spec.help)
-        self._help.setProperty("kind", "label")
-        self._help.setWordWrap(True)
-        self._help.setTextFormat(Qt.TextFormat.PlainText)
-        self._help.setVisible(bool(spec.help))
-        self._problem = QLabel()
-        self._problem.setProperty("kind", "error")
-        self._problem.setWordWrap(True)
-        self._problem.setTextFormat(Qt.TextFormat.PlainText)
-        self._problem.hide()
-        box.addWidget(self._problem)
-        box.addWidget(self._help)
-
-    @property
-    def problem(self) -> str:
-        """The sentence shown, empty for none."""
-        return self._problem.text()
-
-    @property
-    def first(self) -> QWidget:
-        """The widget that takes the keyboard."""
-        return self._check or self._combo or self._long or self._edits[0]
-
-    def _add_editor(self, line: QHBoxLayout) -> None:
-        kind = self.spec.kind
-        if kind is FieldKind.SWITCH:
-            self._check = SwitchBox("On")
-            self._check.toggled.connect(self._emit)
-            line.addWidget(self._check)
-        elif kind is FieldKind.CHOICE:
-            self._combo = QuietComboBox()
-            self._combo.addItems(self.spec.choices)
-            self._combo.setMinimumWidth(_NUMBER_PX)
-            self._combo.currentTextChanged.connect(self._emit)
-            line.addWidget(self._combo)
-        elif kind is FieldKind.LONG_TEXT:
-            self._long = QPlainTextEdit()
-            self._long.setTabChangesFocus(True)
-            self._long.setFixedHeight(theme.grid(11))
-            self._long.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-            self._long.textChanged.connect(self._emit)
-            line.addWidget(self._long, 100)
-        else:
-            for axis in _AXES if kind is FieldKind.VECTOR else ("",):
-                if axis:
-                    caption = QLabel(axis)
-                    caption.setProperty("kind", "muted")
-                    line.addWidget(caption)
-                edit = QLineEdit()
-                edit.setFixedWidth(
-                    _TEXT_PX if kind is FieldKind.TEXT else theme.grid(9) if axis else _NUMBER_PX
-                )
-                edit.setFont(theme.font(tabular=True))
-                edit.textEdited.connect(self._emit)
-                self._edits.append(edit)
-                line.addWidget(edit)
-        for widget in (self._check, self._combo, self._long, *self._edits):
-            if widget is not None:
-                widget.setAccessibleName(self.spec.label)
-                widget.setAccessibleDescription(self.spec.help)
-
-    def set_value(self, value: Any) -> None:
-        """Shows a value; emits nothing."""
-        self._filling = True
-        if self._check is not None:
-            self._check.setChecked(value is True)
-        elif self._combo is not None:
-            self._combo.setCurrentText(str(value))
-        elif self._long is not None:
-            if self._long.toPlainText() != str(value):
-                self._long.setPlainText(str(value))
-        elif self.spec.kind is FieldKind.VECTOR:
-            for edit, part in zip(self._edits, value, strict=False):
-                edit.setText(_shown(part))
-        else:
-            self._edits[0].setText(_shown(value))
-        self._filling = False
-
-    def set_problem(self, sentence: str) -> None:
-        """Shows what is wrong with the value, in place of the help."""
-        self._problem.setText(sentence)
-        self._problem.setVisible(bool(sentence))
-        self._help.setVisible(bool(self.spec.help) and not sentence)
-
-    def _emit(self) -> None:
-        if not self._filling:
-            self.edited.emit(self.spec.place, self._value())
-
-    def _value(self) -> Any:
-        if self._check is not None:
-            return self._check.isChecked()
-        if self._combo is not None:
-            return self._combo.currentText()
-        if self._long is not None:
-            return self._long.toPlainText()
-        texts = [edit.text().strip() for edit in self._edits]
-        match self.spec.kind:
-            case FieldKind.INTEGER:
-                return _as_integer(texts[0])
-            case FieldKind.NUMBER:
-                return _as_number(texts[0])
-            case FieldKind.VECTOR:
-                return [_as_number(text) for text in texts]
-            case _:
-                return texts[0]
-
-
-def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _as_number(text: str) -> float | str:
-    """Returns the number, or the text as it is so that the validation says what is wrong with it."""
-    try:
-        return float(text.replace(",", "."))
-    except ValueError:
-        return text
-
-
-def _as_integer(text: str) -> int | str:
-    try:
-        return int(text.replace(" ", ""))
-    except ValueError:
-        return text
 
 
 class FieldGrid(QFrame):
@@ -249,7 +41,14 @@ class FieldGrid(QFrame):
         self._whole.setProperty("kind", "error")
         self._whole.setWordWrap(True)
         grid.addWidget(self._whole, 0, 0, 1, 2)
+        self.options: OptionsEditor | None = None
         for line, spec in enumerate(fields, start=1):
+            if spec.kind is FieldKind.OPTIONS:
+                self.options = OptionsEditor(model, spec, f"{place}.{_driver_field(fields)}")
+                grid.addWidget(self.options, line, 0, 1, 2)
+                continue
+            if spec.kind is FieldKind.DRIVER and spec.driver is not None and model.drivers is not None:
+                spec = replace(spec, choices=model.drivers.names(spec.driver))
             editor = FieldEditor(spec)
             editor.edited.connect(model.set_value)
             label = QLabel(spec.label)
@@ -264,6 +63,8 @@ class FieldGrid(QFrame):
         """Takes every value anew."""
         for editor in self.editors:
             editor.set_value(self._model.value(editor.spec.place))
+        if self.options is not None:
+            self.options.fill()
         self.show_problems()
 
     def show_problems(self) -> None:
@@ -273,6 +74,12 @@ class FieldGrid(QFrame):
         self._whole.setVisible(bool(whole))
         for editor in self.editors:
             editor.set_problem(self._model.problem_at(editor.spec.place))
+        if self.options is not None:
+            self.options.show_problems()
+
+
+def _driver_field(fields: Sequence[FieldSpec]) -> str:
+    return next(spec.place.rpartition(".")[2] for spec in fields if spec.kind is FieldKind.DRIVER)
 
 
 class SectionForm(QWidget):
@@ -304,7 +111,8 @@ class SectionForm(QWidget):
         self._problem.hide()
         self._box.addWidget(self._problem)
         if is_list(section):
-            add = QPushButton(f"Add {'an' if section[0] in 'aeiou' else 'a'} {section.removesuffix('s')}")
+            stem = stem_of(section)
+            add = QPushButton(f"Add {'an' if stem[0] in 'aeiou' else 'a'} {stem}")
             add.setIcon(theme.icon("plus"))
             add.clicked.connect(lambda: model.add_item(section))
             self._box.addWidget(add, 0, Qt.AlignmentFlag.AlignLeft)
@@ -325,7 +133,7 @@ class SectionForm(QWidget):
             KeyError: This section has no such field.
         """
         for grid in self._grids:
-            for editor in grid.editors:
+            for editor in (*grid.editors, *(grid.options.editors if grid.options is not None else ())):
                 if editor.spec.place == place:
                     return editor
         raise KeyError(place)
@@ -362,7 +170,7 @@ class SectionForm(QWidget):
             box.setContentsMargins(0, 0, 0, 0)
             box.setSpacing(4)
             head = QHBoxLayout()
-            name = QLabel(f"{self._section.removesuffix('s').capitalize()} {index + 1}")
+            name = QLabel(f"{stem_of(self._section).capitalize()} {index + 1}")
             name.setFont(theme.font(FontSize.BASE, bold=True))
             head.addWidget(name)
             head.addStretch(1)

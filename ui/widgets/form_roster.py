@@ -21,7 +21,7 @@ from PyQt6.QtWidgets import (
 from sessions import PersonRow, Role, TaskRow
 from ui import theme
 from ui.viewmodels.setup_roster import RosterModel
-from ui.widgets.form import SwitchBox
+from ui.widgets.form_fields import SwitchBox
 
 _MOST = 1_000_000
 

@@ -25,6 +25,36 @@ from devices.protocols import Verification
 from teleop_app.core.paths import DataDir
 from ui import theme
 
+FORMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("Station", "robot-industrial-outline", ("station", "control", "simulation")),
+    ("Arms", "robot-industrial", ("arms",)),
+    ("Cameras", "camera-outline", ("cameras",)),
+    ("Inputs", "gamepad-variant-outline", ("inputs", "inputs.devices")),
+    ("Sensors", "gauge", ("sensors",)),
+    ("Base, lift, hands", "hand-back-right-outline", ("mobile_base", "lift", "hands")),
+    ("Mapping", "axis-arrow", ("mapping",)),
+    ("Safety", "shield-outline", ("safety",)),
+    ("Recording", "record-circle-outline", ("recording",)),
+)
+"""Sections of the page that are forms: title, icon, sections of the station file."""
+
+TITLES = {
+    "station": "Station",
+    "control": "Control loop",
+    "simulation": "Simulated cell",
+    "arms": "Arms",
+    "cameras": "Cameras",
+    "mapping": "Mapping",
+    "safety": "Safety",
+    "recording": "Recording",
+    "inputs": "Inputs",
+    "inputs.devices": "Input devices",
+    "sensors": "Sensors",
+    "mobile_base": "Mobile base",
+    "lift": "Lift",
+    "hands": "Hands",
+}
+
 _LIBRARIES = ("PyQt6", "mujoco", "mink", "av", "pyzmq", "SQLAlchemy", "mcap")
 _WIDTH = 880
 _VERIFICATION_TEXTS = {
