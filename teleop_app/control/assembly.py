@@ -12,10 +12,15 @@ from teleop_app.control.loop import ControlLoop
 from teleop_app.core.clock import Clock
 from teleop_app.core.config import StationConfig
 from teleop_app.core.errors import ConfigError
+from teleop_app.mapping.clearance import Clearance
+from teleop_app.mapping.collision_model import collision_model
+from teleop_app.mapping.dexterity import ArmDexterity
 from teleop_app.mapping.ik import ArmChain, CellKinematics
 from teleop_app.mapping.ik_model import arms_only
+from teleop_app.safety.collision import CollisionSlowDown
 from teleop_app.safety.contract import CommandedFollower
 from teleop_app.safety.limits import ArmLimits, CellLimits
+from teleop_app.safety.singularity import SingularitySlowDown
 from teleop_app.safety.supervisor import SafetySupervisor
 
 
@@ -29,6 +34,7 @@ class ArmDescription:
         gripper_name: Its gripper in the joint vector.
         tcp_site: Site of the tool centre point.
         home: Home posture [rad], shape (n,).
+        max_velocity_rad_s: Speed limits of the joints where the model knows any, shape (n,), else empty.
     """
 
     name: str
@@ -36,6 +42,7 @@ class ArmDescription:
     gripper_name: str
     tcp_site: str
     home: tuple[float, ...]
+    max_velocity_rad_s: tuple[float, ...] = ()
 
 
 def build_control_loop(
@@ -63,13 +70,7 @@ def build_control_loop(
     safety = config.safety
     model = arms_only(spec, [name for arm in ordered for name in arm.joint_names])
     chains = [ArmChain(a.name, a.joint_names, a.tcp_site, np.array(a.home)) for a in ordered]
-    kinematics = CellKinematics(
-        model,
-        chains,
-        period_s=period_s,
-        max_velocity_rad_s=safety.max_joint_velocity_rad_s,
-        margin_rad=safety.joint_margin_rad,
-    )
+    names = [name for arm in ordered for name in arm.joint_names]
     limits = CellLimits(
         [
             ArmLimits(
@@ -78,15 +79,34 @@ def build_control_loop(
                 np.array([model.joint(name).range[1] for name in arm.joint_names]),
                 np.array(section.workspace_min),
                 np.array(section.workspace_max),
+                np.array(arm.max_velocity_rad_s) if arm.max_velocity_rad_s else None,
             )
             for arm, section in zip(ordered, config.arms, strict=True)
         ],
         safety,
     )
+    kinematics = CellKinematics(
+        model,
+        chains,
+        period_s=period_s,
+        max_velocity_rad_s=limits.velocity,
+        margin_rad=safety.joint_margin_rad,
+    )
+    kinematics.set_posture_weight(config.mapping.posture_weight)
     posture = np.concatenate([chain.home for chain in chains])
     home = kinematics.poses(posture)
     kinematics.solve(posture, list(home))  # the first solution loads the solver: 13 ms, not at an engage
-    supervisor = SafetySupervisor(limits, safety, kinematics, followers, clock, period_s)
+    shapes = Clearance(collision_model(spec, names, posture), names, safety.collision_slow_m)
+    supervisor = SafetySupervisor(
+        limits,
+        safety,
+        kinematics,
+        followers,
+        clock,
+        period_s,
+        singularities=SingularitySlowDown(limits, safety, ArmDexterity(model, chains)),
+        collisions=CollisionSlowDown(limits, safety, shapes),
+    )
     return ControlLoop(
         limits.names,
         [chain.home for chain in chains],

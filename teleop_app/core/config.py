@@ -204,6 +204,7 @@ class SafetySection(_Section):
         stale_hold_ms: Input older than this starts a ramped stop.
         stale_release_ms: Input older than this releases the clutch: engage anew.
         follower_stale_ms: Follower feedback older than this is a fault.
+        command_stale_ms: A real arm whose newest command is older than this is held by its own process.
         max_joint_velocity_rad_s: Of every joint.
         max_joint_acceleration_rad_s2: Of every joint.
         max_joint_jerk_rad_s3: Of every joint.
@@ -223,6 +224,7 @@ class SafetySection(_Section):
     stale_hold_ms: float = Field(default=100.0, ge=10.0, le=1000.0)
     stale_release_ms: float = Field(default=500.0, ge=50.0, le=10_000.0)
     follower_stale_ms: float = Field(default=100.0, ge=10.0, le=2000.0)
+    command_stale_ms: float = Field(default=100.0, ge=20.0, le=2000.0)
     max_joint_velocity_rad_s: float = Field(default=2.5, gt=0.0, le=10.0)
     max_joint_acceleration_rad_s2: float = Field(default=15.0, gt=0.0, le=100.0)
     max_joint_jerk_rad_s3: float = Field(default=1000.0, gt=0.0, le=5000.0)
@@ -233,7 +235,7 @@ class SafetySection(_Section):
     deadman: str = Field(default="", pattern=r"^([a-z][a-z0-9_]{0,31})?$")
     singularity_slow: float = Field(default=0.06, ge=0.0, le=1.0)
     singularity_stop: float = Field(default=0.015, ge=0.0, le=1.0)
-    collision_slow_m: float = Field(default=0.04, ge=0.0, le=1.0)
+    collision_slow_m: float = Field(default=0.03, ge=0.0, le=1.0)
     collision_stop_m: float = Field(default=0.005, ge=0.0, le=1.0)
 
     @model_validator(mode="after")

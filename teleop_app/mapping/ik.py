@@ -65,7 +65,7 @@ class CellKinematics:
         model: The arms alone (`ik_model.arms_only`): exactly the joints of `arms`.
         arms: In station order; vectors are their joints in this order.
         period_s: Of a control tick.
-        max_velocity_rad_s: Of every joint.
+        max_velocity_rad_s: Of every joint, or of each, shape (joints,).
         margin_rad: Kept from the model's joint limits.
 
     Raises:
@@ -78,7 +78,7 @@ class CellKinematics:
         arms: Sequence[ArmChain],
         *,
         period_s: float,
-        max_velocity_rad_s: float,
+        max_velocity_rad_s: float | Array,
         margin_rad: float,
     ) -> None:
         names = [name for arm in arms for name in arm.joint_names]
@@ -113,14 +113,15 @@ class CellKinematics:
             )
             for arm in arms
         ]
-        posture = mink.PostureTask(model, cost=_POSTURE_COST)
+        speeds = np.broadcast_to(np.asarray(max_velocity_rad_s, dtype=np.float64), (len(names),))
+        self._posture = posture = mink.PostureTask(model, cost=_POSTURE_COST)
         home = np.zeros(model.nq)
         home[self._qpos_at] = np.concatenate([arm.home for arm in arms])
         posture.set_target(home)
         self._common = [posture, mink.DampingTask(model, cost=_DAMPING_COST)]
         self._limits = [
             mink.ConfigurationLimit(model, min_distance_from_limits=margin_rad),
-            mink.VelocityLimit(model, dict.fromkeys(names, max_velocity_rad_s)),
+            mink.VelocityLimit(model, dict(zip(names, speeds.tolist(), strict=True))),
         ]
         self._reachable = model.jnt_range[:, 0] + margin_rad, model.jnt_range[:, 1] - margin_rad
 
@@ -128,6 +129,10 @@ class CellKinematics:
     def arms(self) -> int:
         """Number of arms."""
         return len(self._frames)
+
+    def set_posture_weight(self, weight: float) -> None:
+        """How hard spare freedom is drawn to the home posture, against 1 for a metre of position."""
+        self._posture.set_cost(weight)
 
     def poses(self, q: Array) -> Array:
         """`world_T_tcp` of every arm for joint positions `q`, shape (arms, 7)."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from teleop_app.core.geometry import Array
 
 
@@ -36,6 +39,69 @@ class Kinematics(Protocol):
 
     def solve(self, q: Array, targets: Sequence[Array | None]) -> Solution:
         """One tick from `q` towards the targets."""
+        ...
+
+
+class Nearness(Protocol):
+    """Distances between the shapes of the cell at one posture."""
+
+    @property
+    def distance_m(self) -> Array:
+        """Of every watched pair, shape (pairs,)."""
+        ...
+
+    @property
+    def near(self) -> NDArray[np.intp]:
+        """Indices of the pairs that are near, shape (k,)."""
+        ...
+
+    @property
+    def gradient(self) -> Array:
+        """Change of the near pairs' distances with each joint [m/rad], shape (k, joints)."""
+        ...
+
+
+class Shapes(Protocol):
+    """The shapes of the cell that must not touch."""
+
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """Bodies of every watched pair."""
+        ...
+
+    @property
+    def joints_of(self) -> Array:
+        """Whether a joint moves a pair's bodies against each other, shape (pairs, joints), 0 or 1."""
+        ...
+
+    def at(self, q: Array) -> Nearness:
+        """Distances and gradients for the joints of all arms."""
+        ...
+
+    def distances(self, q: Array) -> Array:
+        """Distances alone, shape (pairs,)."""
+        ...
+
+
+class ArmSingularity(Protocol):
+    """How far an arm is from a singularity."""
+
+    @property
+    def smallest(self) -> float:
+        """Smallest singular value of its translational Jacobian [m/rad]."""
+        ...
+
+    @property
+    def gradient(self) -> Array:
+        """Its change with each joint of the arm, shape (n,)."""
+        ...
+
+
+class Singularities(Protocol):
+    """Singularities of the cell's arms."""
+
+    def at(self, q: Array, arms: Sequence[int], below: float) -> Sequence[ArmSingularity]:
+        """The arms of these indices; gradients only for those whose value is smaller than `below`."""
         ...
 
 

@@ -29,6 +29,8 @@ _VELOCITY = ruckig.ControlInterface.Velocity
 _GOOD = (ruckig.Result.Working, ruckig.Result.Finished)
 _REST_TOLERANCE_RAD = 1e-9
 _ATTEMPTS = 3
+_ON_THE_WAY = (0.25, 0.5, 0.75)
+_FAR_RAD = 0.02
 
 STILL_RAD_S = 1e-6
 """A joint slower than this is at rest."""
@@ -100,6 +102,7 @@ class JerkLimiter:
         moving: Mask,
         refused: Callable[[Array], Mask],
         speed: Array | None = None,
+        on_the_way: Callable[[Array], Mask] | None = None,
     ) -> tuple[JointState, Mask]:
         """Advance one tick.
 
@@ -109,6 +112,7 @@ class JerkLimiter:
             refused: Given where the joints would come to rest after this step, shape (n,), tells which
                 must brake instead (workspace).
             speed: Velocity limits of this tick where they are lower than the cell's [rad/s].
+            on_the_way: Told places between here and there, like `refused` (collisions).
 
         Returns:
             The state to send, and which joints had to brake though they were to move.
@@ -118,7 +122,11 @@ class JerkLimiter:
         candidate = self._advance(goal, moving, limit)
         braking = np.zeros_like(moving)
         for _ in range(_ATTEMPTS):
-            bad = moving & ~braking & (self._outside(candidate.rest) | refused(candidate.rest))
+            bad = self._outside(candidate.rest) | refused(candidate.rest)
+            if on_the_way is not None:
+                for place in self._way(candidate):
+                    bad |= on_the_way(place)
+            bad &= moving & ~braking
             if not bad.any():
                 break
             braking |= bad
@@ -138,6 +146,13 @@ class JerkLimiter:
     def _advance(self, goal: Array, moving: Mask, limit: Array) -> JointState:
         after = self._plan(goal, moving, limit) or self._plan(goal, self._none, limit) or self._ramp_down()
         return JointState(*after, self._rest(*after))
+
+    def _way(self, state: JointState) -> list[Array]:
+        """Places between a state and its rest, of the newest trajectory; none where it rests nearby."""
+        if np.abs(state.rest - state.position).max() < _FAR_RAD:
+            return []
+        duration = self._trajectory.duration
+        return [np.array(self._trajectory.at_time(part * duration)[0]) for part in _ON_THE_WAY]
 
     def _plan(self, goal: Array, moving: Mask, limit: Array) -> tuple[Array, Array, Array] | None:
         """Position, velocity and acceleration after one tick; None when nothing could be planned."""

@@ -22,6 +22,8 @@ class ArmLimits:
         upper_rad: Upper joint limits of the model.
         workspace_min: Lower corner [m] of the box for the end effector, world frame, shape (3,).
         workspace_max: Upper corner.
+        velocity_rad_s: Speed limits of its joints where the model gives any, shape (n,); they lower those of
+            the station file, never raise them.
     """
 
     name: str
@@ -29,6 +31,7 @@ class ArmLimits:
     upper_rad: Array
     workspace_min: Array
     workspace_max: Array
+    velocity_rad_s: Array | None = None
 
     @property
     def joints(self) -> int:
@@ -72,7 +75,19 @@ class CellLimits:
                 next_step="Lower it in the station file",
             )
         joints = len(self.joint_at)
-        self.velocity = np.full(joints, safety.max_joint_velocity_rad_s)
+        most = safety.max_joint_velocity_rad_s
+        self.velocity = np.concatenate(
+            [
+                np.full(arm.joints, most)
+                if arm.velocity_rad_s is None
+                else np.minimum(arm.velocity_rad_s, most)
+                for arm in arms
+            ]
+        )
+        for index, arm in enumerate(arms):
+            if arm.velocity_rad_s is not None:
+                mine = self.joints_of(index)
+                self.velocity[mine] = np.minimum(self.velocity[mine], arm.velocity_rad_s)
         self.acceleration = np.full(joints, safety.max_joint_acceleration_rad_s2)
         self.jerk = np.full(joints, safety.max_joint_jerk_rad_s3)
         self.gripper_velocity = safety.max_gripper_speed_per_s

@@ -1,9 +1,9 @@
 """The supervisor between arbitration and every follower: the only caller of `Follower.send`.
 
 A tick goes through, in this order: follower feedback, e-stop, freshness, finite, workspace and speed of
-the commanded pose, inverse kinematics, jerk-limited joint targets from the last sent command, send.
-(Order, deadman, engage edge and jumps of samples come before, in `input_guard`.) It is software above the
-robot's own safety, not a rated safety function.
+the commanded pose, inverse kinematics, singularity and collision slow-down, jerk-limited joint targets from
+the last sent command, send. (Order, deadman, engage edge and jumps of samples come before, in
+`input_guard`.) It is software above the robot's own safety, not a rated safety function.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from teleop_app.core.clock import Clock
 from teleop_app.core.config import SafetySection
 from teleop_app.core.geometry import Array
 from teleop_app.core.types import SafetyFlag
+from teleop_app.safety.collision import CollisionSlowDown
 from teleop_app.safety.contract import CommandedFollower, Kinematics
 from teleop_app.safety.follower_link import FollowerLink
 from teleop_app.safety.jerk_limiter import STILL_RAD_S, JerkLimiter, Mask
 from teleop_app.safety.limits import CellLimits
 from teleop_app.safety.outcome import Anchor, ArmRequest, Intervention, Outcome
 from teleop_app.safety.plausible import LARGEST, is_plausible, is_plausible_pose
+from teleop_app.safety.singularity import SingularitySlowDown
 from teleop_app.safety.watchdog import Freshness, InputWatchdog
 from teleop_app.safety.workspace import Workspace
 
@@ -48,6 +50,8 @@ class SafetySupervisor:
         followers: Together they cover the joint vector, in order.
         clock: Stamps what was sent.
         period_s: Of a tick.
+        singularities: Slow-down towards singularities, None for none.
+        collisions: Slow-down and stop before shapes touch, None for none.
     """
 
     def __init__(
@@ -58,6 +62,9 @@ class SafetySupervisor:
         followers: Sequence[CommandedFollower],
         clock: Clock,
         period_s: float,
+        *,
+        singularities: SingularitySlowDown | None = None,
+        collisions: CollisionSlowDown | None = None,
     ) -> None:
         self._limits = limits
         self._kinematics = kinematics
@@ -69,6 +76,7 @@ class SafetySupervisor:
         self._limiter = JerkLimiter(
             limits.lower, limits.upper, limits.velocity, limits.acceleration, limits.jerk, period_s
         )
+        self._singularities, self._collisions = singularities, collisions
         self._gripper_step = limits.gripper_velocity * period_s
         arms = len(limits.names)
         self._joints_of = [limits.joints_of(arm) for arm in range(arms)]
@@ -77,6 +85,7 @@ class SafetySupervisor:
         self._pose: list[Array | None] = [None] * arms
         self._known = False
         self._faulty = False
+        self._touching = False
         self.estop_reason = ""
 
     # State for arbitration.
@@ -132,13 +141,13 @@ class SafetySupervisor:
             for arm, request in enumerate(requests)
         ]
         poses = self._limit_poses(passed, notes)
-        self._solve(passed, poses, notes)
+        asked = self._solve(passed, poses, notes)
         self._limit_joints(passed, notes)
         self._limit_grippers(passed)
         sent = self._target()
         sent_ns = self._link.send(sent)
         commanded = np.empty(self._limits.size)
-        commanded[self._limits.joint_at] = self._reference
+        commanded[self._limits.joint_at] = asked
         commanded[self._limits.gripper_at] = [
             gripper if request is None else request.gripper
             for gripper, request in zip(self._gripper, passed, strict=True)
@@ -220,12 +229,20 @@ class SafetySupervisor:
         passed: Sequence[ArmRequest | None],
         poses: Sequence[Array | None],
         notes: list[Intervention],
-    ) -> None:
-        """Move the joint reference: by kinematics to a pose, at once to joints, to rest without a request."""
+    ) -> Array:
+        """Move the joint reference: by kinematics to a pose, at once to joints, to rest without a request.
+
+        Returns:
+            The reference before the slow-down towards singularities.
+        """
+        wished: Array | None = None
         if any(pose is not None for pose in poses):
             solution = self._kinematics.solve(self._reference, poses)
             if solution.solved and np.isfinite(solution.q).all():
-                self._reference = solution.q
+                wished, before, self._reference = solution.q, self._reference, solution.q.copy()
+                if self._singularities is not None:
+                    active = [arm for arm, pose in enumerate(poses) if pose is not None]
+                    self._reference = self._singularities.limit(before, self._reference, active, notes)
                 for arm in np.flatnonzero(solution.position_error_m > IK_POSITION_ERROR_M):
                     name, left = self._limits.names[arm], float(solution.position_error_m[arm])
                     text = f"Arm '{name}' cannot reach what is asked: {left * 1000:.0f} mm are left."
@@ -242,6 +259,11 @@ class SafetySupervisor:
                 self._reference[mine] = rest[mine]
             elif request.joints is not None:
                 self._reference[mine] = self._clip_joints(arm, request.joints, notes)
+        asked = self._reference.copy()
+        for arm, pose in enumerate(poses):
+            if pose is not None and wished is not None:
+                asked[self._joints_of[arm]] = wished[self._joints_of[arm]]
+        return asked
 
     def _clip_joints(self, arm: int, joints: Array, notes: list[Intervention]) -> Array:
         mine, name = self._joints_of[arm], self._limits.names[arm]
@@ -260,25 +282,65 @@ class SafetySupervisor:
             if request is not None and request.speed_rad_s is not None:
                 mine = self._joints_of[arm]
                 speed[mine] = np.minimum(speed[mine], request.speed_rad_s)
-        state, braking = self._limiter.step(self._reference, moving, self._outward(), speed)
+        hurried = moving & (speed == limits.velocity)
+        target = self._hold_back(passed, moving, speed, notes)
+        state, braking = self._limiter.step(target, moving, self._outward(), speed, self._into_touch())
         for arm in np.unique(limits.arm_of_joint[braking]):
             name = limits.names[arm]
             text = f"Arm '{name}' brakes: it would have come to rest outside its workspace or joint limits."
-            notes.append(Intervention(SafetyFlag.WORKSPACE, name, text))
+            flag = SafetyFlag.WORKSPACE
+            if self._touching:
+                flag = SafetyFlag.COLLISION
+                text = f"Arm '{name}' brakes: it would have come to rest too near to another body."
+            notes.append(Intervention(flag, name, text))
         lag = np.abs(self._reference - state.position)
-        hurried = moving & (speed == limits.velocity)
         for arm in np.unique(limits.arm_of_joint[hurried & (lag > LAG_RAD)]):
             name = limits.names[arm]
             most = float(lag[self._joints_of[int(arm)]].max())
             text = f"Arm '{name}' is {most:.2f} rad behind its command: joint speed is limited."
             notes.append(Intervention(SafetyFlag.RATE_LIMIT, name, text, (most,), (LAG_RAD,)))
 
+    def _hold_back(
+        self,
+        passed: Sequence[ArmRequest | None],
+        moving: Mask,
+        speed: Array,
+        notes: list[Intervention],
+    ) -> Array:
+        """The joints' target, held back from what is near; `speed` is lowered there."""
+        if self._collisions is None:
+            return self._reference
+        rest = self._limiter.state.rest
+        kept = self._collisions.hold_back(rest, self._reference, moving, speed, notes)
+        speed *= kept.share
+        for arm, request in enumerate(passed):
+            mine = self._joints_of[arm]
+            if request is not None and request.pose is not None and kept.held[mine].any():
+                self._reference[mine] = kept.target[mine]  # kinematics goes on from there, not from beyond
+        return kept.target
+
     def _outward(self) -> Callable[[Array], Mask]:
-        present = self._kinematics.poses(self._limiter.state.rest)[:, :3]
+        here = self._limiter.state.rest
+        present = self._kinematics.poses(here)[:, :3]
+        touch = self._into_touch()
 
         def refused(rest: Array) -> Mask:
             arms = self._workspace.refuses(self._kinematics.poses(rest)[:, :3], present)
-            return arms[self._limits.arm_of_joint]
+            outside = arms[self._limits.arm_of_joint]
+            return outside if touch is None else outside | touch(rest)
+
+        return refused
+
+    def _into_touch(self) -> Callable[[Array], Mask] | None:
+        collisions, here = self._collisions, self._limiter.state.rest
+        self._touching = False
+        if collisions is None:
+            return None
+
+        def refused(place: Array) -> Mask:
+            joints = collisions.refuses(place, here)
+            self._touching |= bool(joints.any())
+            return joints
 
         return refused
 

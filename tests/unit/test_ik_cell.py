@@ -45,7 +45,7 @@ def test_ik_poses_agree_with_the_cell():
 def test_ik_reaches_what_is_near(offset):
     targets = KINEMATICS.poses(HOME)
     targets[:, :3] += offset
-    solution = reach(list(targets))
+    solution = reach(list(targets), ticks=400)
     assert solution.position_error_m.max() < 0.002
     poses = KINEMATICS.poses(solution.q)
     assert max(quat_angle(p[3:], t[3:]) for p, t in zip(poses, targets, strict=True)) < 0.05
