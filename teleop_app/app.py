@@ -11,11 +11,22 @@ import contextlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from devices.driver import DeviceContext, DriverKind
+from devices.registry import find_driver, make_device
 from teleop_app.core.bus import Endpoints
-from teleop_app.core.config import StationConfig, load_station, station_text
+from teleop_app.core.calibration import CalibrationStore
+from teleop_app.core.config import (
+    ArmSection,
+    InputDeviceSection,
+    SensorSection,
+    StationConfig,
+    load_station,
+    station_text,
+)
 from teleop_app.core.errors import ConfigError, DeviceError, EpisodeError, TeleopError
 from teleop_app.core.paths import DataDir, make_private, shared_memory_dir
 from teleop_app.station.process import (
@@ -25,26 +36,28 @@ from teleop_app.station.process import (
     log_to_file,
     stop_on_signals,
 )
+from teleop_app.station.roster import (
+    ProcessRole,
+    follower_process,
+    input_process,
+    is_simulated,
+    process_names,
+    roster,
+    sensor_process,
+)
 from teleop_app.station.supervise import ProcessPlan, Supervisor
 
 if TYPE_CHECKING:
+    import mujoco
+
+    from devices.cameras.source import FrameSource
+    from devices.protocols import Camera, Follower, FollowerDriver, InputDevice, Sensor
     from devices.sim.replay import ReplayResult
     from sessions import TaskDefault
+    from teleop_app.control.assembly import ArmDescription
     from teleop_app.station.checks import Check
 
 logger = logging.getLogger(__name__)
-
-_CONSEQUENCES = {
-    "simulation": "The arms do not answer until it is back.",
-    "control": "The robot holds its last position; engage anew when it is back.",
-    "cameras": "No images arrive; a running recording is kept and marked.",
-    "recorder": "What was recorded so far is recovered when it is back.",
-    "operator": "The scripted operator stops; everything else goes on.",
-    "gamepad": "The gamepad does nothing; everything else goes on.",
-}
-
-# A real arm and a real camera do not stall because a browser starts on the host; these stand in for them.
-_NICENESS = {"simulation": -10, "cameras": -5, "recorder": -5}
 
 
 class Runnable(Protocol):
@@ -174,21 +187,12 @@ def replay_episode(path: Path, progress: Callable[[float], None] | None = None) 
 
 
 def _plans(config: StationConfig, data: DataDir, station_file: Path) -> list[ProcessPlan]:
-    def plan(name: str, *, essential: bool = True) -> ProcessPlan:
-        argv = [sys.executable, "-m", "teleop_app.app", name, "--data-dir", str(data.root)]
+    def plan(role: ProcessRole) -> ProcessPlan:
+        argv = [sys.executable, "-m", "teleop_app.app", role.name, "--data-dir", str(data.root)]
         argv += ["--station", str(station_file)]
-        return ProcessPlan(name, argv, essential=essential, consequence=_CONSEQUENCES[name])
+        return ProcessPlan(role.name, argv, essential=role.essential, consequence=role.consequence)
 
-    plans = []
-    simulated = any(arm.follower == "sim" for arm in config.arms)
-    if simulated:
-        plans.append(plan("simulation"))
-    plans += [plan("control"), plan("cameras"), plan("recorder")]
-    if simulated:
-        plans.append(plan("operator", essential=False))
-    if config.inputs.gamepad and _gamepad_present():
-        plans.append(plan("gamepad", essential=False))
-    return plans
+    return [plan(role) for role in roster(config, gamepad=config.inputs.gamepad and _gamepad_present())]
 
 
 def _build_simulation(context: ProcessContext) -> Runnable:
@@ -201,7 +205,6 @@ def _build_simulation(context: ProcessContext) -> Runnable:
 
 def _build_cameras(context: ProcessContext) -> Runnable:
     from devices.cameras.simulated import SimFrameSource
-    from devices.cameras.source import FrameSource
     from devices.cameras.synthetic import SyntheticFrameSource
     from teleop_app.station.cameras import CamerasProcess
 
@@ -214,40 +217,122 @@ def _build_cameras(context: ProcessContext) -> Runnable:
         "sim": lambda: SimFrameSource(context.config.simulation.look, context.rings),
         "synthetic": lambda: SyntheticFrameSource(emulated),
     }
-    wanted = {camera.driver for camera in context.config.cameras}
-    if unknown := wanted - makers.keys():
-        raise ConfigError(
-            f"There is no camera driver {sorted(unknown)[0]!r}",
-            next_step=f"Choose one of: {', '.join(makers)}",
+    sources: dict[str, FrameSource] = {}
+    for driver in dict.fromkeys(camera.driver for camera in context.config.cameras):
+        made = makers.get(driver)
+        sources[driver] = made() if made else _real_cameras(context, driver)
+    return CamerasProcess(context, sources)
+
+
+def _real_cameras(context: ProcessContext, driver: str) -> FrameSource:
+    from devices.cameras.threaded_source import ThreadedSource
+
+    cameras: dict[str, Camera] = {
+        camera.name: make_device(
+            DriverKind.CAMERA, driver, _device_context(context, camera.name), camera.options
         )
-    return CamerasProcess(context, {driver: makers[driver]() for driver in wanted})
+        for camera in context.config.cameras
+        if camera.driver == driver
+    }
+    return ThreadedSource(cameras, CalibrationStore(context.data.calibrations), context.clock)
 
 
 def _build_control(context: ProcessContext) -> Runnable:
-    from devices.sim.arms import ARMS
-    from devices.sim.link import sim_follower
-    from devices.sim.model import build_spec
-    from teleop_app.control.assembly import ArmDescription, build_control_loop
+    from devices.followers.link import LinkedFollower, follower_link
+    from teleop_app.control.assembly import build_control_loop
     from teleop_app.station.control import ControlProcess
 
-    arms = [
-        ArmDescription(arm.side, arm.joint_names, arm.gripper_name, arm.tcp_site_name, arm.home_q)
-        for arm in ARMS
-    ]
-    followers = [sim_follower(context.rings, context.clock)]
-    loop = build_control_loop(context.config, arms, build_spec("primitive"), followers, context.clock)
+    config, clock = context.config, context.clock
+    arms, spec = cell_description(config)
+    followers: list[Follower] = []
+    if is_simulated(config):
+        from devices.sim.link import sim_follower
+
+        followers.append(sim_follower(context.rings, clock))
+    else:
+        for arm, described in zip(config.arms, arms, strict=True):
+            names = (*described.joint_names, described.gripper_name)
+            title, link = f"Arm '{arm.name}'", follower_link(arm.name)
+            proven = find_driver(DriverKind.FOLLOWER, arm.follower).verification
+            followers.append(LinkedFollower(context.rings, link, title, names, clock, proven))
+    loop = build_control_loop(config, arms, spec, followers, clock)
     return ControlProcess(context, loop, followers)
 
 
+def cell_description(config: StationConfig) -> tuple[list[ArmDescription], mujoco.MjSpec]:
+    """The arms of a station and its robot model: of the simulated cell, or composed of the arms' models.
+
+    Raises:
+        ConfigError: A robot model cannot be used, or simulated and real arms are mixed.
+    """
+    from teleop_app.control.assembly import ArmDescription
+
+    if is_simulated(config):
+        from devices.sim.arms import ARMS
+        from devices.sim.model import build_spec
+
+        found = [
+            ArmDescription(arm.side, arm.joint_names, arm.gripper_name, arm.tcp_site_name, arm.home_q)
+            for arm in ARMS
+        ]
+        return found, build_spec("primitive")
+    from devices.models.cell import cell_arms, cell_spec
+
+    composed = [
+        ArmDescription(arm.name, arm.joint_names, arm.gripper_name, arm.tcp_site, arm.home, arm.velocity)
+        for arm in cell_arms(config)
+    ]
+    return composed, cell_spec(config)
+
+
+def _build_follower(context: ProcessContext, arm: ArmSection) -> Runnable:
+    from devices.models.cell import cell_arms
+
+    from teleop_app.station.follower import FollowerArm, FollowerProcess
+    from teleop_app.station.follower_guard import target_limits
+
+    described = next(each for each in cell_arms(context.config) if each.name == arm.name)
+    names = (*described.joint_names, described.gripper_name)
+    limits = target_limits(described.lower, described.upper, described.velocity, context.config.safety)
+    driver: FollowerDriver = make_device(
+        DriverKind.FOLLOWER, arm.follower, _device_context(context, arm.name, (arm.name,)), arm.options
+    )
+    return FollowerProcess(context, driver, FollowerArm(arm.name, arm.follower, names, limits))
+
+
+def _build_sensor(context: ProcessContext, section: SensorSection) -> Runnable:
+    from teleop_app.station.sensor import SensorProcess
+
+    sensor: Sensor = make_device(
+        DriverKind.SENSOR, section.driver, _device_context(context, section.name), section.options
+    )
+    return SensorProcess(context, sensor, section.name, section.driver)
+
+
+def _build_input(context: ProcessContext, section: InputDeviceSection) -> Runnable:
+    from teleop_app.station.operator import InputProcess
+
+    arms = tuple(section.arms) or tuple(arm.name for arm in context.config.arms)
+    device: InputDevice = make_device(
+        DriverKind.INPUT, section.driver, _device_context(context, section.name, arms), section.options
+    )
+    return InputProcess(context, device)
+
+
+def _device_context(context: ProcessContext, name: str, arms: tuple[str, ...] = ()) -> DeviceContext:
+    calibrations = CalibrationStore(context.data.calibrations)
+    return DeviceContext(name, arms, context.config, calibrations, context.clock)
+
+
 def _build_recorder(context: ProcessContext) -> Runnable:
-    from devices.sim.model import model_xml
     from sessions import Author, open_catalog
     from teleop_app.station.recorder import RecorderProcess
 
     with open_catalog(context.data.root, Author.process("recorder")) as catalog:
         catalog.seed_defaults(simulation_tasks())
-    model = model_xml("primitive") if any(arm.follower == "sim" for arm in context.config.arms) else ""
-    return RecorderProcess(context, robot_model=model)
+    _, spec = cell_description(context.config)
+    spec.compile()
+    return RecorderProcess(context, robot_model=spec.to_xml())
 
 
 def _build_operator(context: ProcessContext) -> Runnable:
@@ -278,6 +363,25 @@ _BUILDERS: dict[str, Callable[[ProcessContext], Runnable]] = {
     "operator": _build_operator,
     "gamepad": _build_gamepad,
 }
+
+
+def _builder(config: StationConfig, process: str) -> Callable[[ProcessContext], Runnable]:
+    """What builds a process.
+
+    Raises:
+        ConfigError: The station has no such process.
+    """
+    makers = dict(_BUILDERS)
+    makers |= {follower_process(arm.name): partial(_build_follower, arm=arm) for arm in config.arms}
+    makers |= {sensor_process(each.name): partial(_build_sensor, section=each) for each in config.sensors}
+    makers |= {
+        input_process(each.name): partial(_build_input, section=each) for each in config.inputs.devices
+    }
+    if process not in makers:
+        raise ConfigError(
+            f"The station has no process {process!r}", next_step=f"It has: {', '.join(process_names(config))}"
+        )
+    return makers[process]
 
 
 def _context(name: str, config: StationConfig, data: DataDir) -> ProcessContext:
@@ -331,7 +435,7 @@ def _check_gamepad() -> Check:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one process of a station; the exit code tells the supervisor why it ended."""
     parser = argparse.ArgumentParser(prog="python -m teleop_app.app")
-    parser.add_argument("process", choices=["station", *_BUILDERS])
+    parser.add_argument("process", help="`station`, or one of its processes")
     parser.add_argument("--data-dir", required=True, type=Path)
     parser.add_argument("--station", type=Path)
     options = parser.parse_args(argv)
@@ -345,8 +449,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         context = _context(options.process, config, data)
         stop_on_signals(context)
         log_to_file(data, options.process)
-        ask_for_share(_NICENESS.get(options.process, 0))
-        _BUILDERS[options.process](context).run()
+        shares = {role.name: role.niceness for role in roster(config)}
+        ask_for_share(shares.get(options.process, 0))
+        _builder(config, options.process)(context).run()
     except TeleopError as error:
         if options.process != "station":  # whoever started the station shows its last words
             logger.error("%s", error.sentence)

@@ -117,8 +117,9 @@ class Subscriber:
         self._socket.set(zmq.RECONNECT_IVL_MAX, 200)
         for topic in topics:
             self._socket.subscribe(topic.encode())
+        self._connected: set[str] = set()
         for address in addresses:
-            _bind(self._socket, address) if bind else self._socket.connect(address)
+            _bind(self._socket, address) if bind else self.connect(address)
         self.malformed = 0
 
     @property
@@ -127,8 +128,10 @@ class Subscriber:
         return self._socket
 
     def connect(self, address: str) -> None:
-        """Listen to one more publisher, which may start later."""
-        self._socket.connect(address)
+        """Listen to one more publisher, which may start later; once is enough."""
+        if address not in self._connected:
+            self._connected.add(address)
+            self._socket.connect(address)
 
     def wait(self, timeout_s: float) -> bool:
         """Block until a message is there or `timeout_s` has passed."""

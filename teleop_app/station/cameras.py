@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import queue
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,7 +19,7 @@ from teleop_app.core.types import DepthPacket, FrameNotice, ProcessState
 from teleop_app.station.camera_set import StationCamera, open_cameras
 from teleop_app.station.encoder_lane import Encoded
 from teleop_app.station.frame_grid import FrameGrid
-from teleop_app.station.process import HEARTBEAT_S, Heartbeat, ProcessContext
+from teleop_app.station.process import Heartbeat, ProcessContext
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +102,7 @@ class CamerasProcess:
         )
         self._publisher = self._context.publisher()
         self._heartbeat = Heartbeat(self._context, self._publisher)
-        with self._signs_of_life():
+        with self._heartbeat.kept_up(ProcessState.STARTING):
             self._open_cameras()
 
     def _open_cameras(self) -> None:
@@ -172,27 +170,6 @@ class CamerasProcess:
                 for camera in self._cameras.values()
             ]
         }
-
-    # Opening.
-
-    @contextlib.contextmanager
-    def _signs_of_life(self) -> Iterator[None]:
-        """Beat from a thread while this one measures and compiles, which takes seconds on a busy machine."""
-        done = threading.Event()
-
-        def beat() -> None:
-            while True:
-                self._heartbeat.beat(ProcessState.STARTING)
-                if done.wait(HEARTBEAT_S):
-                    return
-
-        thread = threading.Thread(target=beat, name="starting")
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
 
     # One instant.
 

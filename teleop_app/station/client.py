@@ -15,10 +15,10 @@ from teleop_app.core.bus import CommandClient, Endpoints, Publisher, Subscriber
 from teleop_app.core.errors import StationError
 from teleop_app.core.paths import DataDir, shared_memory_dir
 from teleop_app.core.ring import RingReader
-from teleop_app.core.types import InputSample
+from teleop_app.core.types import InputSample, StationStatus
 
 PUBLISHERS = ("station", "control", "simulation", "cameras", "recorder", "operator", "gamepad")
-"""Processes that may publish; one that a station does not have is simply silent."""
+"""Processes that many stations have; one that a station does not have is simply silent."""
 _CARD = "station.json"
 
 
@@ -32,6 +32,7 @@ class StationCard:
         data_dir: Its store.
         station_file: Its station file.
         ready: Every process runs.
+        processes: Names of all of its processes.
     """
 
     pid: int
@@ -39,6 +40,7 @@ class StationCard:
     data_dir: str
     station_file: str
     ready: bool
+    processes: tuple[str, ...] = ()
 
     def write(self, run_dir: Path) -> None:
         """Replace the card in `run_dir`."""
@@ -112,9 +114,16 @@ class StationClient:
                 client = self._clients[process] = CommandClient(self.endpoints.command(process), process)
             return client.call(command, timeout_s=timeout_s, **args)
 
-    def subscribe(self, topics: Iterable[str] = ("",), processes: Iterable[str] = PUBLISHERS) -> Subscriber:
-        """Messages of the station's processes. The caller owns and closes the subscriber."""
-        return Subscriber([self.endpoints.publish(name) for name in processes], topics)
+    def subscribe(self, topics: Iterable[str] = ("",), processes: Iterable[str] | None = None) -> Subscriber:
+        """Messages of the station's processes, by default of all that it has.
+
+        One that takes the topic `station` hears later ones too. The caller owns and closes it.
+        """
+        if processes is not None:
+            return Subscriber([self.endpoints.publish(name) for name in processes], topics)
+        card = self.card()
+        known = dict.fromkeys((*PUBLISHERS, *(card.processes if card else ())))
+        return _StationSubscriber(self.endpoints, known, topics)
 
     def send_input(self, sample: InputSample) -> None:
         """Give one operator sample to the control process."""
@@ -135,6 +144,22 @@ class StationClient:
         if self._inputs is not None:
             self._inputs.close()
             self._inputs = None
+
+
+class _StationSubscriber(Subscriber):
+    """Listens to every process that the station's status names, also to those not known when it was made."""
+
+    def __init__(self, endpoints: Endpoints, processes: Iterable[str], topics: Iterable[str]) -> None:
+        super().__init__([endpoints.publish(name) for name in processes], topics)
+        self._endpoints = endpoints
+
+    def read(self, parts: list[bytes]) -> tuple[str, Any] | None:
+        """As `Subscriber.read`."""
+        item = super().read(parts)
+        if item is not None and isinstance(item[1], StationStatus):
+            for process in item[1].processes:
+                self.connect(self._endpoints.publish(process.process))
+        return item
 
 
 def wait_for(

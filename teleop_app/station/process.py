@@ -9,8 +9,9 @@ import logging.handlers
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -94,6 +95,25 @@ class Heartbeat:
             metrics=metrics() if metrics else {},
         )
         self._publisher.send("status", status)
+
+    @contextlib.contextmanager
+    def kept_up(self, state: ProcessState, text: str = "") -> Iterator[None]:
+        """Beat from a thread while the caller's blocks; it must not use the publisher meanwhile."""
+        done = threading.Event()
+
+        def beat() -> None:
+            while True:
+                self.beat(state, text)
+                if done.wait(HEARTBEAT_S):
+                    return
+
+        thread = threading.Thread(target=beat, name="heartbeat")
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
 
 def stop_on_signals(context: ProcessContext) -> None:

@@ -37,7 +37,6 @@ START_PATIENCE_S = 90.0
 MAX_RESTARTS = 5
 """Within `RESTART_WINDOW_S`; then it stays down until somebody presses Restart."""
 RESTART_WINDOW_S = 60.0
-_STOP_ORDER = ("operator", "gamepad", "recorder", "cameras", "control", "simulation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ class Supervisor:
 
     Args:
         context: Context of the process named `station`.
-        plans: Processes, in start order.
+        plans: Processes, in start order; they are stopped in the reverse one.
         station_file: Shown in the station's card.
     """
 
@@ -279,16 +278,19 @@ class Supervisor:
         running = {p.process for p in status.processes if p.state is ProcessState.RUNNING}
         ready = all(c.plan.name in running for c in self._children.values() if c.plan.essential)
         card = StationCard(
-            os.getpid(), status.name, str(self._context.data.root), self._station_file, ready=ready
+            os.getpid(),
+            status.name,
+            str(self._context.data.root),
+            self._station_file,
+            ready=ready,
+            processes=tuple(self._children),
         )
         if card != self._card:
             self._card = card
             card.write(self._context.endpoints.run_dir)
 
     def _stop_all(self) -> None:
-        named = [self._children[name] for name in _STOP_ORDER if name in self._children]
-        rest = [child for child in self._children.values() if child not in named]
-        for child in named + rest:
+        for child in reversed(self._children.values()):
             self._terminate(child)
 
     def _terminate(self, child: _Child, patience_s: float = 10.0) -> None:
