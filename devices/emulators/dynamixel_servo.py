@@ -14,9 +14,11 @@ TICKS = 4096
 RPM_PER_UNIT = 0.229
 RAD_S_PER_UNIT = RPM_PER_UNIT * 2 * math.pi / 60
 EEPROM_END = 64
+SECONDARY = 12
 MODE, HOMING, MAX_POSITION, MIN_POSITION = 11, 20, 48, 52
 TORQUE, RETURN_LEVEL, HARDWARE_ERROR = 64, 68, 70
-GOAL_CURRENT, PROFILE_VELOCITY, GOAL_POSITION = 102, 112, 116
+WATCHDOG, GOAL_CURRENT, PROFILE_VELOCITY, GOAL_POSITION = 98, 102, 112, 116
+WATCHDOG_UNIT_NS, STRUCK = 20_000_000, 0xFF
 PRESENT_CURRENT, PRESENT_VELOCITY, PRESENT_POSITION = 126, 128, 132
 VOLTAGE, TEMPERATURE, TABLE_END = 144, 146, 147
 CURRENT_MODE, POSITION_MODE, EXTENDED_MODE, CURRENT_POSITION_MODE = 0, 3, 4, 5
@@ -42,13 +44,14 @@ class EmulatedDynamixel:
         self.delay_s = 0.0
         self.motion = ServoMotion()
         self.registered: tuple[int, bytes] | None = None
-        self._moved_ns = time.monotonic_ns()
+        self._moved_ns = self._asked_ns = time.monotonic_ns()
         self._table = bytearray(TABLE_END)
         self._put(0, model, 2)
         self._put(6, 46, 1)
         self._put(7, number, 1)
         self._put(8, 3, 1)
         self._put(MODE, POSITION_MODE, 1)
+        self._put(SECONDARY, 255, 1)
         self._put(38, 1750, 2)
         self._put(MAX_POSITION, TICKS - 1, 4)
         self._put(RETURN_LEVEL, 2, 1)
@@ -99,6 +102,10 @@ class EmulatedDynamixel:
         self.motion.angle = angle
         self.motion.velocity = 0.0
 
+    def hears(self, number: int) -> bool:
+        """Whether it obeys writes to this ID: its own, or its secondary one (12)."""
+        return number in (self.number, self._get(SECONDARY, 1))
+
     def table(self, address: int, length: int) -> bytes:
         """Bytes of its control table."""
         return bytes(self._table[address : address + length])
@@ -107,7 +114,7 @@ class EmulatedDynamixel:
         """Error code and registers, as of now."""
         if address + length > TABLE_END:
             return DATA_RANGE, b""
-        self._advance()
+        self._listen()
         return 0, self.table(address, length)
 
     def act(self) -> int:
@@ -117,7 +124,7 @@ class EmulatedDynamixel:
 
     def write(self, address: int, data: bytes) -> int:
         """Write registers; the error code."""
-        self._advance()
+        self._listen()
         if address + len(data) > TABLE_END:
             return DATA_RANGE
         if address < 7 or PRESENT_CURRENT <= address:
@@ -138,6 +145,9 @@ class EmulatedDynamixel:
 
     def _refusal(self, address: int, data: bytes) -> int:
         value = int.from_bytes(data, "little", signed=True)
+        struck = self._get(WATCHDOG, 1) == STRUCK
+        if struck and (GOAL_CURRENT <= address <= GOAL_POSITION or (address == WATCHDOG and value != 0)):
+            return DATA_RANGE
         if address == GOAL_POSITION and self.mode == POSITION_MODE:
             return 0 if self._get(MIN_POSITION, 4) <= value <= self._get(MAX_POSITION, 4) else DATA_LIMIT
         if address == GOAL_CURRENT:
@@ -149,8 +159,20 @@ class EmulatedDynamixel:
             return ACCESS if self.alert else 0
         return 0
 
-    def _advance(self) -> None:
+    def _listen(self) -> None:
+        """A packet has come: where its watchdog ran out before, it has stopped then."""
         now_ns = time.monotonic_ns()
+        units = self._get(WATCHDOG, 1)
+        expiry_ns = self._asked_ns + units * WATCHDOG_UNIT_NS
+        self._asked_ns = now_ns
+        if 0 < units < STRUCK and now_ns > expiry_ns and self.torque_on:
+            self._advance(expiry_ns)
+            self._store_goal()
+            self._put(WATCHDOG, STRUCK, 1)
+        self._advance()
+
+    def _advance(self, now_ns: int = 0) -> None:
+        now_ns = max(self._moved_ns, now_ns or time.monotonic_ns())
         elapsed_s = (now_ns - self._moved_ns) / 1e9
         self._moved_ns = now_ns
         motion = self.motion
@@ -168,7 +190,7 @@ class EmulatedDynamixel:
     def _store_goal(self) -> None:
         self._put(GOAL_POSITION, self._ticks(self.motion.angle), 4)
         self._put(GOAL_CURRENT, 0, 2)
-        self._advance()
+        self._advance(self._moved_ns)
 
     def _ticks(self, angle: float) -> int:
         return round(angle * TICKS / (2 * math.pi)) + self._get(HOMING, 4)
