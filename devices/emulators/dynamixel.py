@@ -5,8 +5,11 @@ Sources: ROBOTIS e-manual, "DYNAMIXEL Protocol 2.0" and the control tables of th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
+from devices.emulators.arms import DYNAMIXEL_ARMS
+from devices.emulators.by_hand import serve
 from devices.emulators.dynamixel_frames import Frame, FrameParser, crc16, stuffed, wrap
 from devices.emulators.dynamixel_servo import EmulatedDynamixel
 from devices.emulators.pty_port import Reply
@@ -77,6 +80,9 @@ class DynamixelChain:
             error, data = servo.read(int.from_bytes(body[:2], "little"), int.from_bytes(body[2:], "little"))
         elif frame.instruction == WRITE and len(body) > 2:
             error = servo.write(int.from_bytes(body[:2], "little"), body[2:])
+            for shadow in self._hearers(number):
+                if shadow is not servo:
+                    shadow.write(int.from_bytes(body[:2], "little"), body[2:])
         elif frame.instruction == REG_WRITE and len(body) > 2:
             servo.registered = (int.from_bytes(body[:2], "little"), body[2:])
         elif frame.instruction == ACTION:
@@ -121,10 +127,13 @@ class DynamixelChain:
         address, length = int.from_bytes(body[:2], "little"), int.from_bytes(body[2:4], "little")
         rest = body[4:]
         for start in range(0, len(rest) - length, length + 1):
-            servo = self.servos.get(rest[start])
-            if servo is not None and not servo.silent:
+            for servo in self._hearers(rest[start]):
                 servo.write(address, rest[start + 1 : start + 1 + length])
         return []
+
+    def _hearers(self, number: int) -> list[EmulatedDynamixel]:
+        """Who obeys a write to an ID: its servo, and those that have it as their secondary ID."""
+        return [servo for servo in self.servos.values() if servo.hears(number) and not servo.silent]
 
     def _reply(self, servo: EmulatedDynamixel, body: bytes) -> Reply:
         packet = wrap(servo.number, STATUS, stuffed(body))
@@ -132,3 +141,18 @@ class DynamixelChain:
             late = b"\xff" + packet
             packet = bytes(a & b for a, b in zip(packet + b"\xff", late, strict=True))
         return Reply(packet, servo.delay_s)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m devices.emulators.dynamixel --arm gello` prints an emulated arm's port and serves it."""
+    return serve("Emulated Dynamixel arm.", DYNAMIXEL_ARMS, DynamixelChain, _swing, arguments)
+
+
+def _swing(chain: DynamixelChain, angle: float) -> None:
+    for servo in chain.servos.values():
+        if not servo.torque_on:
+            servo.turn_by_hand(math.pi + angle)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

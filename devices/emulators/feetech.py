@@ -5,9 +5,12 @@ Source: Feetech, "SCS communication protocol" and the memory table of the STS se
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from devices.emulators.arms import FEETECH_ARMS
+from devices.emulators.by_hand import serve
 from devices.emulators.feetech_servo import EmulatedFeetech
 from devices.emulators.pty_port import Reply
 
@@ -146,3 +149,18 @@ class FeetechChain:
         if servo.number in self.duplicates:
             packet = bytes(a & b for a, b in zip(packet + b"\xff", b"\xff" + packet, strict=True))
         return Reply(packet, servo.delay_s)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m devices.emulators.feetech --arm so101` prints the port of an emulated arm and serves it."""
+    return serve("Emulated Feetech arm.", FEETECH_ARMS, FeetechChain, _swing, arguments)
+
+
+def _swing(chain: FeetechChain, angle: float) -> None:
+    for servo in chain.servos.values():
+        if not servo.torque_on:
+            servo.turn_by_hand(math.pi + angle)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -7,29 +7,40 @@ XM540.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
+from typing import TypeVar
 
 import numpy as np
 
 from devices.servos.bus import Array, ServoMode
 from devices.servos.dynamixel_models import amperes_per_unit, has_current_sensor, model_name
 from devices.servos.dynamixel_packets import DynamixelPackets
-from devices.servos.packet_bus import PacketBus, RefusedError
+from devices.servos.packet_bus import PacketBus, RefusedError, place_within
 from devices.servos.packets import Status
 from devices.servos.serial_line import SerialLine
 from teleop_app.core.clock import Clock, MonotonicClock
 from teleop_app.core.errors import DeviceError
 
+Answer = TypeVar("Answer")
+
 RAD_PER_TICK = 2 * math.pi / 4096
 RAD_S_PER_UNIT = 0.229 * 2 * math.pi / 60
-MODE, LIMITS, TORQUE, HARDWARE_ERROR = 11, 48, 64, 70
-GOAL_CURRENT, GOAL_POSITION, STATE = 102, 116, 126
+RAD_S2_PER_UNIT = 214.577 * 2 * math.pi / 3600
+WATCHDOG_UNIT_S = 0.02
+WATCHDOG_UNITS = 127
+PROFILE_UNITS = 32767
+MODE, CURRENT_LIMIT, LIMITS, TORQUE, HARDWARE_ERROR = 11, 38, 48, 64, 70
+GOAL_CURRENT, GOAL_POSITION, STATE, PRESENT_POSITION = 102, 116, 126, 132
+WATCHDOG, PROFILE = 98, 108
+TOLERANCE_TICKS = 32
 STATE_LENGTH = 10
 STATUS_BYTES = 11
 EXTENDED_TICKS = 1_048_575
 ALERT = 0x80
 PROBATION = 3
+HIGHEST_ID = 252
+DOUBTFUL_IDS = 20
 
 REFUSALS = {
     1: "it could not do it",
@@ -87,6 +98,7 @@ class DynamixelBus(PacketBus):
         self._fast = fast
         self._fast_failures = 0
         self._ranges: dict[int, tuple[int, int]] = {}
+        self._current_limits: dict[int, int] = {}
 
     @property
     def has_current_mode(self) -> bool:
@@ -99,24 +111,26 @@ class DynamixelBus(PacketBus):
         Raises:
             DeviceError: It does not answer.
         """
-        try:
-            return has_current_sensor(self._model(servo))
-        except RefusedError as error:
-            raise DeviceError(f"Servo {servo} on {self.port} cannot be asked", why=str(error)) from error
+        return has_current_sensor(self._asked(servo, self._model))
 
     def model_name(self, number: int) -> str:
         """Name of a model number."""
         return model_name(number)
 
-    def scan(self) -> dict[int, int]:
-        """Model numbers by ID, by one broadcast ping.
+    def scan(self, highest_id: int = HIGHEST_ID) -> dict[int, int]:
+        """Model numbers by ID, by one broadcast ping; takes 3 ms an ID.
 
         Raises:
-            DeviceError: The port is gone, or answers collide.
+            DeviceError: The port is gone, or answers collide; the ID is named.
         """
-        found, _ = self._dynamixel.broadcast_ping()
+        found, damaged = self._dynamixel.broadcast_ping(highest_id)
+        if damaged:
+            for servo in range(min(highest_id, DOUBTFUL_IDS) + 1):
+                model = found.get(servo) or self._call_up(servo, silences=1)
+                if model is not None:
+                    found[servo] = model
         self._models.update(found)
-        return found
+        return dict(sorted(found.items()))
 
     def set_mode(self, servos: Sequence[int], mode: ServoMode) -> None:
         """Operating mode; see `ServoBus.set_mode`."""
@@ -126,18 +140,12 @@ class DynamixelBus(PacketBus):
     def write_positions(self, servos: Sequence[int], raw_rad: Array) -> None:
         """One sync write; see `ServoBus.write_positions`."""
         self._checked(servos, raw_rad, "rad")
-        ticks = np.rint(raw_rad / RAD_PER_TICK).astype(int)
-        for servo, value in zip(servos, ticks.tolist(), strict=True):
-            low, high = self._range(servo)
-            if not low <= value <= high:
-                raise DeviceError(
-                    f"Servo {servo} on {self.port} cannot go to {value * RAD_PER_TICK:.3f} rad",
-                    why=f"its limits are {low * RAD_PER_TICK:.3f} to {high * RAD_PER_TICK:.3f} rad",
-                    next_step="Calibrate the arm, or widen the servo's position limits",
-                )
+        ticks = np.rint(raw_rad / RAD_PER_TICK).astype(int).tolist()
+        for servo, value in zip(servos, ticks, strict=True):
+            self._checked_range(servo, value, self._asked(servo, self._range), RAD_PER_TICK)
         self._packets.sync_write(
             GOAL_POSITION,
-            {s: v.to_bytes(4, "little", signed=True) for s, v in zip(servos, ticks.tolist(), strict=True)},
+            {s: v.to_bytes(4, "little", signed=True) for s, v in zip(servos, ticks, strict=True)},
         )
 
     def write_currents(self, servos: Sequence[int], amperes: Array) -> None:
@@ -148,12 +156,68 @@ class DynamixelBus(PacketBus):
             if not self.can_current(servo):
                 name = model_name(self._models[servo])
                 raise DeviceError(f"Servo {servo} on {self.port} is a {name}, which has no current mode")
-            unit = round(value / amperes_per_unit(self._models[servo]))
+            unit_a = amperes_per_unit(self._models[servo])
+            unit, limit = round(value / unit_a), self._asked(servo, self._current_limit)
+            if abs(unit) > limit:
+                raise DeviceError(
+                    f"Servo {servo} on {self.port} was to be sent {value:.3f} A",
+                    why=f"its current limit is {limit * unit_a:.3f} A",
+                    next_step="Lower the gravity compensation, or raise the servo's current limit",
+                )
             units[servo] = unit.to_bytes(2, "little", signed=True)
         self._packets.sync_write(GOAL_CURRENT, units)
 
+    def restart(self, servo: int) -> None:
+        """Reboot a servo, which clears its hardware error. Its torque goes off: hold the arm.
+
+        Raises:
+            DeviceError: It does not confirm.
+        """
+        self._for_each([servo], "restart", self._reboot)
+
+    def _reboot(self, servo: int) -> None:
+        if self._dynamixel.reboot(servo) is None:
+            raise RefusedError("it does not answer")
+        self._alarms.pop(servo, None)
+
+    def _asked(self, servo: int, question: Callable[[int], Answer]) -> Answer:
+        try:
+            return question(servo)
+        except RefusedError as error:
+            raise DeviceError(
+                f"Servo {servo} on {self.port} cannot be asked",
+                why=str(error),
+                next_step="Check its supply and cable",
+            ) from error
+
+    def limit_motion(self, servos: Sequence[int], velocity_rad_s: float, acceleration_rad_s2: float) -> None:
+        """Profile velocity and acceleration; see `MotionBus.limit_motion`."""
+        units = [
+            0 if value <= 0.0 else min(PROFILE_UNITS, max(1, round(value / unit)))
+            for value, unit in ((acceleration_rad_s2, RAD_S2_PER_UNIT), (velocity_rad_s, RAD_S_PER_UNIT))
+        ]
+        data = b"".join(unit.to_bytes(4, "little") for unit in units)
+        self._for_each(servos, "limit its motion", lambda servo: self._write(servo, PROFILE, data))
+
+    @property
+    def has_watchdog(self) -> bool:
+        """Every servo of the X series has one."""
+        return True
+
+    def set_watchdog(self, servos: Sequence[int], timeout_s: float) -> None:
+        """Bus watchdog, cleared first: one that has struck takes no other value; see `MotionBus`."""
+        units = min(WATCHDOG_UNITS, max(1, round(timeout_s / WATCHDOG_UNIT_S))) if timeout_s > 0.0 else 0
+
+        def arm(servo: int) -> None:
+            self._write(servo, WATCHDOG, b"\x00")
+            if units:
+                self._write(servo, WATCHDOG, bytes((units,)))
+
+        self._for_each(servos, "set its watchdog", arm)
+
     def _reset(self) -> None:
         self._ranges.clear()
+        self._current_limits.clear()
         self._fast_failures = 0
 
     def _mode(self, servo: int, mode: OperatingMode) -> None:
@@ -169,40 +233,45 @@ class DynamixelBus(PacketBus):
 
     def _range(self, servo: int) -> tuple[int, int]:
         if servo not in self._ranges:
-            try:
-                if self._fetch(servo, MODE, 1)[0] == OperatingMode.POSITION:
-                    data = self._fetch(servo, LIMITS, 8)
-                    high, low = (int.from_bytes(part, "little", signed=True) for part in (data[:4], data[4:]))
-                    self._ranges[servo] = (low, high)
-                else:
-                    self._ranges[servo] = (-EXTENDED_TICKS, EXTENDED_TICKS)
-            except RefusedError as error:
-                raise DeviceError(f"Servo {servo} on {self.port} cannot be asked", why=str(error)) from error
+            if self._fetch(servo, MODE, 1)[0] == OperatingMode.POSITION:
+                data = self._fetch(servo, LIMITS, 8)
+                self._ranges[servo] = (_signed(data[4:]), _signed(data[:4]))
+            else:
+                self._ranges[servo] = (-EXTENDED_TICKS, EXTENDED_TICKS)
         return self._ranges[servo]
+
+    def _current_limit(self, servo: int) -> int:
+        if servo not in self._current_limits:
+            self._current_limits[servo] = _signed(self._fetch(servo, CURRENT_LIMIT, 2))
+        return self._current_limits[servo]
+
+    @property
+    def _model_register(self) -> int:
+        return 0
 
     @property
     def _state_bytes(self) -> int:
         return STATUS_BYTES + STATE_LENGTH
 
-    def _ask(self, servos: Sequence[int]) -> Mapping[int, Status]:
-        if self._fast is not False and len(servos) > 1:
+    def _ask(self, servos: Sequence[int], number: int) -> Mapping[int, Status]:
+        if number == 0 and self._fast is not False and len(servos) > 1:
             found = self._dynamixel.fast_sync_read(servos, STATE, STATE_LENGTH)
             if found:
                 self._fast = True
-                return found
-            if self._fast is None:
-                self._fast_failures += 1
-                self._fast = False if self._fast_failures >= PROBATION else None
-        return self._dynamixel.sync_read(servos, STATE, STATE_LENGTH)
+            return found
+        found = self._dynamixel.sync_read(servos, STATE, STATE_LENGTH)
+        if number == 1 and self._fast is None and len(found) == len(servos):
+            self._fast_failures += 1
+            self._fast = False if self._fast_failures >= PROBATION else None
+        return found
 
     def _decode(self, servo: int, data: bytes) -> tuple[float, float, float]:
-        current = int.from_bytes(data[0:2], "little", signed=True)
-        velocity = int.from_bytes(data[2:6], "little", signed=True)
-        position = int.from_bytes(data[6:10], "little", signed=True)
-        if servo not in self._models:
-            self.ping(servo)
-        unit = amperes_per_unit(self._models.get(servo, 0))
-        return position * RAD_PER_TICK, velocity * RAD_S_PER_UNIT, current * unit
+        try:
+            ampere = amperes_per_unit(self._model(servo))
+        except RefusedError:
+            ampere = math.nan
+        current, velocity, position = _signed(data[:2]), _signed(data[2:6]), _signed(data[6:])
+        return position * RAD_PER_TICK, velocity * RAD_S_PER_UNIT, current * ampere
 
     def _note_alarm(self, servo: int, status: Status) -> None:
         if not status.error & ALERT:
@@ -217,4 +286,15 @@ class DynamixelBus(PacketBus):
         return REFUSALS.get(error & 0x7F, "")
 
     def _torque(self, servo: int, on: bool) -> None:
+        if on and not self._fetch(servo, TORQUE, 1)[0]:
+            if self._fetch(servo, MODE, 1)[0] == OperatingMode.CURRENT:
+                self._write(servo, GOAL_CURRENT, bytes(2))
+            else:
+                here = _signed(self._fetch(servo, PRESENT_POSITION, 4))
+                goal = place_within(here, self._range(servo), TOLERANCE_TICKS)
+                self._write(servo, GOAL_POSITION, goal.to_bytes(4, "little", signed=True))
         self._write(servo, TORQUE, bytes((on,)))
+
+
+def _signed(data: bytes) -> int:
+    return int.from_bytes(data, "little", signed=True)

@@ -7,6 +7,7 @@ right in `_Handler`. Source: ROBOTIS e-manual, "DYNAMIXEL Protocol 2.0".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from dynamixel_sdk import protocol2_packet_handler as sdk
@@ -18,7 +19,10 @@ INSTRUCTION = 7
 ERROR = 8
 PARAMETERS = 9
 HEADER = bytes((0xFF, 0xFF, 0xFD))
+PING_ANSWER_BYTES = 14
 DUPLICATE_WAIT_MS = 3.0
+BROADCAST_BASE_MS = 30.0
+BROADCAST_SLOT_MS = 3.0
 
 
 class _Handler(sdk.Protocol2PacketHandler):
@@ -59,13 +63,24 @@ class DynamixelPackets:
             self.damaged += damaged
             return Ping(None, damaged, answers=0)
         self._line.setPacketTimeoutMillis(DUPLICATE_WAIT_MS)
-        again = self._line.readPort(14)
+        again = self._line.readPort(PING_ANSWER_BYTES)
         return Ping(model, damaged=bool(again), answers=2 if again else 1)
 
-    def broadcast_ping(self) -> tuple[dict[int, int], bool]:
-        """Model numbers by ID of all that answer, and whether anything came damaged."""
-        found, result = self._handler.broadcastPing(self._line)
-        return {servo: model for servo, (model, _) in found.items()}, result == sdk.COMM_RX_CORRUPT
+    def broadcast_ping(self, highest_id: int) -> tuple[dict[int, int], bool]:
+        """Model numbers by ID of all that answer, and whether anything came damaged.
+
+        A servo answers 3 ms times its ID after the question; the SDK always waits for ID 252.
+        """
+        before = self._line.received
+        self._line.cap(
+            BROADCAST_BASE_MS + highest_id * (BROADCAST_SLOT_MS + PING_ANSWER_BYTES * self._line.ms_per_byte)
+        )
+        try:
+            found, _ = self._handler.broadcastPing(self._line)
+        finally:
+            self._line.cap(math.inf)
+        damaged = self._line.received - before != PING_ANSWER_BYTES * len(found)
+        return {servo: model for servo, (model, _) in found.items()}, damaged
 
     def read(self, servo: int, address: int, length: int) -> Status | None:
         """Read registers of a servo."""

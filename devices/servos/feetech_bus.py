@@ -13,7 +13,7 @@ import numpy as np
 
 from devices.servos.bus import Array, ServoMode
 from devices.servos.feetech_packets import FeetechPackets
-from devices.servos.packet_bus import PacketBus, RefusedError
+from devices.servos.packet_bus import PacketBus, RefusedError, place_within
 from devices.servos.packets import Status
 from devices.servos.serial_line import SerialLine
 from teleop_app.core.clock import Clock, MonotonicClock
@@ -21,8 +21,13 @@ from teleop_app.core.errors import DeviceError
 
 STEPS = 4096
 RAD_PER_STEP = 2 * math.pi / STEPS
+ACCELERATION, SPEED = 41, 46
 AMPERES_PER_UNIT = 0.0065
-LIMITS, MODE, TORQUE, GOAL, LOCK, STATE = 9, 33, 40, 42, 55, 56
+STEPS_S2_PER_UNIT = 100
+HIGHEST_ACCELERATION = 254
+HIGHEST_SPEED = 3400
+MODEL, LIMITS, MODE, TORQUE, GOAL, LOCK, STATE = 3, 9, 33, 40, 42, 55, 56
+TOLERANCE_STEPS = 32
 STATE_LENGTH = 15
 STATUS_BYTES = 6
 HIGHEST_ID = 20
@@ -74,9 +79,13 @@ class FeetechBus(PacketBus):
         """Name of a model number."""
         return MODELS.get(number, f"model {number}")
 
-    def scan(self) -> dict[int, int]:
-        """Model numbers by ID of those from 0 to 20 that answer."""
-        found = {servo: self.ping(servo) for servo in range(HIGHEST_ID + 1)}
+    def scan(self, highest_id: int = HIGHEST_ID) -> dict[int, int]:
+        """Model numbers by ID; every ID is asked, since these servos know no broadcast ping.
+
+        Raises:
+            DeviceError: The port is gone, or answers collide; the ID is named.
+        """
+        found = {servo: self._call_up(servo, silences=1) for servo in range(highest_id + 1)}
         return {servo: model for servo, model in found.items() if model is not None}
 
     def set_mode(self, servos: Sequence[int], mode: ServoMode) -> None:
@@ -90,13 +99,7 @@ class FeetechBus(PacketBus):
         self._checked(servos, raw_rad, "rad")
         steps = np.rint(raw_rad / RAD_PER_STEP).astype(int).tolist()
         for servo, value in zip(servos, steps, strict=True):
-            low, high = self._range(servo)
-            if not low <= value <= high:
-                raise DeviceError(
-                    f"Servo {servo} on {self.port} cannot go to {value * RAD_PER_STEP:.3f} rad",
-                    why=f"its limits are {low * RAD_PER_STEP:.3f} to {high * RAD_PER_STEP:.3f} rad",
-                    next_step="Calibrate the arm, or widen the servo's angle limits",
-                )
+            self._checked_range(servo, value, self._asked_range(servo), RAD_PER_STEP)
         self._packets.sync_write(
             GOAL, {servo: value.to_bytes(2, "little") for servo, value in zip(servos, steps, strict=True)}
         )
@@ -104,6 +107,28 @@ class FeetechBus(PacketBus):
     def write_currents(self, servos: Sequence[int], amperes: Array) -> None:
         """Refused: the STS series has no current mode."""
         raise DeviceError(f"The servos on {self.port} have no current mode")
+
+    def limit_motion(self, servos: Sequence[int], velocity_rad_s: float, acceleration_rad_s2: float) -> None:
+        """Goal speed and acceleration of every move; see `MotionBus.limit_motion`."""
+        speed = min(HIGHEST_SPEED, max(0, round(velocity_rad_s / RAD_PER_STEP)))
+        acceleration = min(
+            HIGHEST_ACCELERATION, max(0, round(acceleration_rad_s2 / RAD_PER_STEP / STEPS_S2_PER_UNIT))
+        )
+
+        def limit(servo: int) -> None:
+            self._write(servo, ACCELERATION, bytes((acceleration,)))
+            self._write(servo, SPEED, speed.to_bytes(2, "little"))
+
+        self._for_each(servos, "limit its motion", limit)
+
+    @property
+    def has_watchdog(self) -> bool:
+        """False: the STS series has none."""
+        return False
+
+    def set_watchdog(self, servos: Sequence[int], timeout_s: float) -> None:
+        """Refused: the STS series has none."""
+        raise DeviceError(f"The servos on {self.port} have no watchdog")
 
     def centre(self, servo: int) -> None:
         """Make the place where a servo stands now the middle of its range, pi; kept in its EEPROM.
@@ -133,12 +158,19 @@ class FeetechBus(PacketBus):
         finally:
             self._write(servo, LOCK, b"\x01")
 
+    def _asked_range(self, servo: int) -> tuple[int, int]:
+        try:
+            return self._range(servo)
+        except RefusedError as error:
+            raise DeviceError(
+                f"Servo {servo} on {self.port} cannot be asked",
+                why=str(error),
+                next_step="Check its supply and cable",
+            ) from error
+
     def _range(self, servo: int) -> tuple[int, int]:
         if servo not in self._ranges:
-            try:
-                data = self._fetch(servo, LIMITS, 4)
-            except RefusedError as error:
-                raise DeviceError(f"Servo {servo} on {self.port} cannot be asked", why=str(error)) from error
+            data = self._fetch(servo, LIMITS, 4)
             low, high = int.from_bytes(data[:2], "little"), int.from_bytes(data[2:], "little")
             self._ranges[servo] = (low, high) if high > low else (0, STEPS - 1)
         return self._ranges[servo]
@@ -147,10 +179,14 @@ class FeetechBus(PacketBus):
         self._ranges.clear()
 
     @property
+    def _model_register(self) -> int:
+        return MODEL
+
+    @property
     def _state_bytes(self) -> int:
         return STATUS_BYTES + STATE_LENGTH
 
-    def _ask(self, servos: Sequence[int]) -> Mapping[int, Status]:
+    def _ask(self, servos: Sequence[int], number: int) -> Mapping[int, Status]:
         return self._packets.sync_read(servos, STATE, STATE_LENGTH)
 
     def _decode(self, servo: int, data: bytes) -> tuple[float, float, float]:
@@ -163,7 +199,10 @@ class FeetechBus(PacketBus):
     def _note_alarm(self, servo: int, status: Status) -> None:
         named = [text for bit, text in ALARMS.items() if status.error & bit]
         if named:
-            self._alarms[servo] = " and ".join(named)
+            measured = ""
+            if len(status.data) == STATE_LENGTH:
+                measured = f" ({status.data[6] / 10:.1f} V, {status.data[7]} C)"
+            self._alarms[servo] = " and ".join(named) + measured
         else:
             self._alarms.pop(servo, None)
 
@@ -171,6 +210,9 @@ class FeetechBus(PacketBus):
         return ""
 
     def _torque(self, servo: int, on: bool) -> None:
+        if on and not self._fetch(servo, TORQUE, 1)[0]:
+            goal = place_within(_signed(self._fetch(servo, STATE, 2)), self._range(servo), TOLERANCE_STEPS)
+            self._write(servo, GOAL, goal.to_bytes(2, "little"))
         self._write(servo, TORQUE, bytes((on,)))
 
 

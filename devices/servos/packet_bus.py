@@ -32,7 +32,7 @@ class PacketBus(ABC):
         self._packets = packets
         self._models: dict[int, int] = {}
         self._alarms: dict[int, str] = {}
-        self._roll = RollCall(clock)
+        self._roll = RollCall(clock, lambda: packets.damaged)
 
     @property
     def port(self) -> str:
@@ -76,14 +76,20 @@ class PacketBus(ABC):
         Raises:
             DeviceError: The port is gone, or its answers are never whole: two servos have this ID.
         """
+        return self._call_up(servo, silences=2)
+
+    def _call_up(self, servo: int, silences: int) -> int | None:
         damaged = 0
         for _ in range(TRIES):
             found = self._packets.ping(servo)
-            damaged += found.damaged
             if found.model is not None and found.answers == 1:
                 self._models[servo] = found.model
                 return found.model
-        if damaged == 0:
+            damaged += found.damaged
+            silences -= not found.damaged
+            if silences <= 0:
+                break
+        if damaged < TRIES:
             return None
         raise DeviceError(
             f"The answers of servo {servo} on {self.port} arrive damaged every time",
@@ -92,7 +98,7 @@ class PacketBus(ABC):
         )
 
     def read(self, servos: Sequence[int]) -> ServoStates:
-        """One sync read; see `ServoBus.read`. At most three questions a cycle, so its time is bounded.
+        """One sync read; see `ServoBus.read`. Its time is bounded: see `RollCall`.
 
         Raises:
             DeviceError: The port is gone, or nothing at all answers.
@@ -185,9 +191,18 @@ class PacketBus(ABC):
             )
 
     def _model(self, servo: int) -> int:
-        if servo not in self._models and self.ping(servo) is None:
-            raise RefusedError("it does not answer")
+        if servo not in self._models:
+            self._models[servo] = int.from_bytes(self._fetch(servo, self._model_register, 2), "little")
         return self._models[servo]
+
+    def _checked_range(self, servo: int, value: int, limits: tuple[int, int], rad_per_unit: float) -> None:
+        low, high = limits
+        if not low <= value <= high:
+            raise DeviceError(
+                f"Servo {servo} on {self.port} cannot go to {value * rad_per_unit:.3f} rad",
+                why=f"its limits are {low * rad_per_unit:.3f} to {high * rad_per_unit:.3f} rad",
+                next_step="Calibrate the arm anew, or widen the limits in the servo",
+            )
 
     @abstractmethod
     def _reset(self) -> None:
@@ -195,12 +210,17 @@ class PacketBus(ABC):
 
     @property
     @abstractmethod
+    def _model_register(self) -> int:
+        """Address of the model number."""
+
+    @property
+    @abstractmethod
     def _state_bytes(self) -> int:
         """Bytes of one servo's answer on the wire."""
 
     @abstractmethod
-    def _ask(self, servos: Sequence[int]) -> Mapping[int, Status]:
-        """One sync read of the states."""
+    def _ask(self, servos: Sequence[int], number: int) -> Mapping[int, Status]:
+        """One sync read of the states, the `number`th of this cycle."""
 
     @abstractmethod
     def _decode(self, servo: int, data: bytes) -> tuple[float, float, float]:
@@ -216,11 +236,23 @@ class PacketBus(ABC):
 
     @abstractmethod
     def _torque(self, servo: int, on: bool) -> None:
-        """Switch the torque of one servo, confirmed."""
+        """Switch the torque of one servo, confirmed; it must hold where it is."""
 
 
 class RefusedError(Exception):
     """A servo does not do what it is told; why."""
+
+
+def place_within(value: int, limits: tuple[int, int], tolerance: int) -> int:
+    """Where a servo that stands at `value` is to hold, within its limits.
+
+    Raises:
+        RefusedError: It stands so far outside that it would jump.
+    """
+    low, high = limits
+    if not low - tolerance <= value <= high + tolerance:
+        raise RefusedError(f"it stands at {value}, outside of its limits {low} to {high}, and would jump")
+    return min(max(value, low), high)
 
 
 def _ids(servos: Sequence[int] | Mapping[int, str]) -> str:

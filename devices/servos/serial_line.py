@@ -34,6 +34,10 @@ class SerialLine:
         baud: Bit rate of the line [bit/s].
         answer_slack_ms: How long an answer may take beyond its time on the wire and the delay of the USB
             adapter [ms]: the servo's return delay and a host that is busy.
+
+    Attributes:
+        remark: A sentence when the port is odd; else empty.
+        received: Bytes that have been read so far.
     """
 
     def __init__(self, port: str, baud: int, answer_slack_ms: float = ANSWER_SLACK_MS) -> None:
@@ -41,6 +45,7 @@ class SerialLine:
         self.baud = baud
         self.is_using = False
         self.remark = ""
+        self.received = 0
         self._slack_ms = answer_slack_ms
         self._serial: serial.Serial | None = None
         self._deadline_ns = 0
@@ -115,13 +120,15 @@ class SerialLine:
     def readPort(self, length: int) -> bytes:  # noqa: N802
         """Up to `length` bytes; waits for the first one until the time-out, without using the processor."""
         got = self._call(lambda port: port.read(length))
+        self.received += len(got)
         if got or length <= 0:
             return got
         remaining_s = (self._deadline_ns - time.monotonic_ns()) / 1e9
         if remaining_s > 0:
             self._call(lambda port: select.select([port.fileno()], [], [], remaining_s))
-            return self._call(lambda port: port.read(length))
-        return b""
+            got = self._call(lambda port: port.read(length))
+            self.received += len(got)
+        return got
 
     def setPacketTimeout(self, packet_length: int) -> None:  # noqa: N802
         """Expect an answer of so many bytes from now on."""
