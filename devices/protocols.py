@@ -6,9 +6,10 @@ block for a bus cycle, and run in a process of their own, which links them to co
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,6 +141,55 @@ class StationObserver(Protocol):
         ...
 
 
+@runtime_checkable
+class Reporting(Protocol):
+    """An `InputDevice` that tells more of itself than its samples, and can be asked for things."""
+
+    @property
+    def state(self) -> str:
+        """One word for what it does, e.g. `waiting`."""
+        ...
+
+    @property
+    def sentence(self) -> str:
+        """What is off, or what a person should do now; else empty."""
+        ...
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Figures of its heartbeat beside rate and age."""
+        ...
+
+    @property
+    def commands(self) -> Mapping[str, Callable[..., dict[str, Any]]]:
+        """Further commands of its process, by name. Answered by the thread that polls; brief."""
+        ...
+
+
+@runtime_checkable
+class Epochs(Protocol):
+    """An `InputDevice` whose samples may come from one clock after another, e.g. of several headsets."""
+
+    @property
+    def clock_epoch(self) -> int:
+        """Changes when the last sample's `device_ns` is of another clock than those before."""
+        ...
+
+
+@runtime_checkable
+class Companions(Protocol):
+    """An `InputDevice` that measures more than it asks of the robot, e.g. where the head is."""
+
+    @property
+    def streams(self) -> tuple[StreamSetup, ...]:
+        """What else it measures."""
+        ...
+
+    def batches(self, sample: InputSample) -> Sequence[StreamBatch]:
+        """What came with the sample that `poll` returned last; it now has its final `capture_ns`."""
+        ...
+
+
 class FollowerDriver(Protocol):
     """Drives one arm of a robot. Used from one thread of its own process; calls may block for a bus cycle."""
 
@@ -267,6 +317,30 @@ class Sensor(Protocol):
 
     def stop(self) -> None:
         """Close the sensor. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class SelfReporting(Protocol):
+    """A `Sensor` that knows more about itself than what it delivers."""
+
+    @property
+    def remark(self) -> str:
+        """A sentence when something is off just now (overload, zeroing refused), else empty."""
+        ...
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Figures by name, e.g. `missed` samples and `refused` frames."""
+        ...
+
+
+@runtime_checkable
+class Tareable(Protocol):
+    """A `Sensor` whose present reading can be taken for zero."""
+
+    def tare(self) -> None:
+        """Take the coming readings for zero; a refusal shows as its remark. Does not block."""
         ...
 
 

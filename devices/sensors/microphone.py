@@ -70,7 +70,12 @@ class Microphone:
     @property
     def metrics(self) -> dict[str, float]:
         """Sample frames that the sound system did not deliver."""
-        return {"lost": float(self._lost)}
+        return {"missed": float(self._lost)}
+
+    @property
+    def remark(self) -> str:
+        """Nothing to remark."""
+        return ""
 
     def start(self) -> None:
         """Open the device.

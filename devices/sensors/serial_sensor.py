@@ -67,7 +67,7 @@ class SerialSensor:
         """Samples that are known to be lost, and frames that were refused, since it was made."""
         lost = self._batcher.lost if self._batcher is not None else 0
         refused = self._decoder.refused if self._decoder is not None else 0
-        return {"lost": float(lost), "errors": float(self._refused + refused)}
+        return {"missed": float(lost), "refused": float(self._refused + refused)}
 
     @property
     def values(self) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from devices.protocols import Sensor
+from devices.protocols import SelfReporting, Sensor, Tareable
 from teleop_app.core.bus import CommandServer, Publisher
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.device_clock import DeviceClock
@@ -64,7 +64,7 @@ class SensorProcess:
     def open(self) -> None:
         """Open the sockets."""
         self._publisher = self._context.publisher()
-        self._commands: CommandServer = self._context.commands({"status": self.status})
+        self._commands: CommandServer = self._context.commands({"status": self.status, "tare": self.tare})
         self._heartbeat = Heartbeat(self._context, self._publisher)
         self._heartbeat.beat(ProcessState.STARTING)
 
@@ -101,6 +101,17 @@ class SensorProcess:
             "text": self._sentence(),
             "values": dict(self._values),
         } | self._metrics()
+
+    def tare(self) -> dict[str, Any]:
+        """Take the present reading for zero.
+
+        Raises:
+            DeviceError: This sensor has no zero to set.
+        """
+        if not isinstance(self._sensor, Tareable):
+            raise DeviceError(f"The sensor '{self._name}' cannot be zeroed", why="it measures no load")
+        self._sensor.tare()
+        return {}
 
     # Inside.
 
@@ -213,7 +224,8 @@ class SensorProcess:
             return self._watch.fault or self._refused
         if self._watch.there and self._context.clock.now_ns() - self._heard_ns > SILENT_NS:
             return f"The sensor '{self._name}' is connected, but delivers nothing."
-        return ""
+        return self._sensor.remark if isinstance(self._sensor, SelfReporting) else ""
 
     def _metrics(self) -> dict[str, float]:
-        return self._watch.metrics(self._context.clock.now_ns())
+        own = self._sensor.metrics if isinstance(self._sensor, SelfReporting) else {}
+        return own | self._watch.metrics(self._context.clock.now_ns())

@@ -56,7 +56,7 @@ def test_the_end_of_the_device_is_a_sentence_and_it_starts_again(running: Microp
     after = gather(running, 1)[0]
     away_ns = after.capture_ns - before[-1].receive_ns
     assert after.seq - before[-1].seq > away_ns * 16000 // NS_PER_S
-    assert running.metrics["lost"] > 0
+    assert running.metrics["missed"] > 0
 
 
 def test_missing_sound_leaves_room_in_the_numbers(running: Microphone) -> None:
@@ -65,7 +65,7 @@ def test_missing_sound_leaves_room_in_the_numbers(running: Microphone) -> None:
     late_ns = running._end_ns + NS_PER_S // 2
     after = running._block(late_ns, bytes(len(block.payload)))
     assert after.seq == running._seq - frames
-    assert running.metrics["lost"] == pytest.approx(8000 - frames, abs=2)
+    assert running.metrics["missed"] == pytest.approx(8000 - frames, abs=2)
 
 
 def test_silent_devices_are_never_taken_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,7 +229,7 @@ def test_an_ft300_is_started_and_read(ft300: SensorPort) -> None:
     stamps = np.concatenate([batch.capture_ns for batch in batches])
     assert np.all(np.diff(stamps) > 0)
     assert batches[0].device_ns is None
-    assert sensor.metrics == {"lost": 0.0, "errors": 0.0}
+    assert sensor.metrics == {"missed": 0.0, "refused": 0.0}
     assert sensor.values["fz"] == pytest.approx(-150.0)
     sensor.stop()
     sensor.stop()
@@ -248,7 +248,7 @@ def test_a_bota_sensor_is_set_up_and_read(bota_port: SensorPort) -> None:
     with bota_port.lock:
         device.skip(7)
     gather(sensor, 10)
-    assert sensor.metrics["lost"] == 7.0
+    assert sensor.metrics["missed"] == 7.0
     sensor.stop()
 
 
@@ -259,8 +259,8 @@ def test_corrupt_bytes_are_gaps_not_values(ft300: SensorPort) -> None:
     batches = gather(sensor, 40)
     values = np.concatenate([batch.values for batch in batches])
     assert values == pytest.approx(np.tile(WRENCH, (len(values), 1)))
-    assert sensor.metrics["lost"] >= 3
-    assert batches[-1].seq + len(batches[-1].values) == len(values) + sensor.metrics["lost"]
+    assert sensor.metrics["missed"] >= 3
+    assert batches[-1].seq + len(batches[-1].values) == len(values) + sensor.metrics["missed"]
     sensor.stop()
 
 
@@ -316,7 +316,7 @@ def test_unplugging_is_a_sentence_and_the_sensor_comes_back(tmp_path: Path) -> N
         away_ns = after[0].capture_ns[0] - before[-1].capture_ns[-1]
         missing = after[0].seq - before[-1].seq - len(before[-1].values)
         assert missing == round(away_ns * 100.0 / 1e9) - 1
-        assert sensor.metrics["lost"] == missing
+        assert sensor.metrics["missed"] == missing
         sensor.stop()
 
 
@@ -373,7 +373,7 @@ def test_a_tactile_array_says_its_size(tactile: SensorPort) -> None:
     with tactile.lock:
         device.skip(4)
     gather(sensor, 10)
-    assert sensor.metrics["lost"] == 4.0
+    assert sensor.metrics["missed"] == 4.0
     sensor.stop()
 
 
