@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import select
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,12 @@ Result = TypeVar("Result")
 BITS_PER_BYTE = 10
 ANSWER_SLACK_MS = 16.0
 WRITE_TIMEOUT_S = 0.25
+
+_FAULTS: tuple[type[Exception], ...] = (OSError, ValueError, TypeError)
+if sys.platform != "win32":
+    import termios
+
+    _FAULTS = (*_FAULTS, termios.error)  # of a flush while the port goes; not an OSError
 
 
 class SerialLine:
@@ -147,7 +154,7 @@ class SerialLine:
             raise gone_error(self.port, "the port is not open")
         try:
             return action(self._serial)
-        except (OSError, ValueError, TypeError) as error:
+        except _FAULTS as error:
             # pyserial raises TypeError when the file descriptor vanishes under it.
             self.is_using = False
             self.close()
