@@ -46,8 +46,8 @@ _WIDOWX: Final = (
     Link((0.065, 0.0, 0.0), _X, 0.1426, (0.0435, 0.0, 0.0070)),
 )
 
-# GELLO for a Franka arm: its lengths halved, 18 g a servo and about as much print a link. Estimated, not weighed;
-# the factor below 1 covers the error.
+# GELLO for a Franka arm: its lengths halved, 18 g a servo and about as much print a link. Estimated, not
+# weighed; a factor below 1 covers the error.
 _GELLO_7: Final = (
     Link((0.0, 0.0, 0.1665), _Z, 0.050, (0.0, 0.0, 0.0)),
     Link((0.0, 0.0, 0.0), _Y, 0.050, (0.0, 0.0, 0.08)),

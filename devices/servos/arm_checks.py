@@ -10,7 +10,7 @@ from devices.servos.arm_joints import ArmJoints
 from devices.servos.arm_layouts import ArmLayout
 from devices.servos.bus import Array, ServoBus, ServoStates
 from teleop_app.core.calibration import ArmCalibration, CalibrationStore
-from teleop_app.core.errors import DeviceError
+from teleop_app.core.errors import ConfigError, DeviceError
 
 OUTSIDE_RAD: Final = 0.2
 """A joint farther outside the range it was calibrated with cannot be calibrated as it is now."""
@@ -73,11 +73,14 @@ def load_calibration(
     """The calibration of an arm.
 
     Raises:
-        DeviceError: It has none, or one of another driver, model or set of servos.
-        ConfigError: The file is malformed, or was made for another serial number.
+        DeviceError: It has none, a malformed one, or one of another serial number, driver, model or set of
+            servos.
     """
     remedy = f"Calibrate it with: teleop calibrate arm {arm}"
-    calibration = store.load(ArmCalibration, serial)
+    try:
+        calibration = store.load(ArmCalibration, serial)
+    except ConfigError as error:
+        raise DeviceError(error.what, why=error.why, next_step=remedy) from error
     if calibration is None:
         raise DeviceError(
             f"The arm {arm!r} is not calibrated", why=f"nothing is stored for {serial!r}", next_step=remedy
