@@ -316,7 +316,7 @@ def _build_input(context: ProcessContext, section: InputDeviceSection) -> Runnab
     device: InputDevice = make_device(
         DriverKind.INPUT, section.driver, _device_context(context, section.name, arms), section.options
     )
-    return InputProcess(context, device)
+    return InputProcess(context, device, driver=section.driver)
 
 
 def _device_context(context: ProcessContext, name: str, arms: tuple[str, ...] = ()) -> DeviceContext:

@@ -120,6 +120,11 @@ class CalibrationStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def folder(self) -> Path:
+        """Where they lie; its parent is the store."""
+        return self._folder
+
     def path(self, kind: type[_Calibration], serial: str) -> Path:
         """Where the calibration of a device lies.
 

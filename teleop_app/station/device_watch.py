@@ -7,7 +7,7 @@ from collections import deque
 from typing import Final
 
 from teleop_app.core.clock import NS_PER_MS, NS_PER_S
-from teleop_app.core.errors import DeviceError
+from teleop_app.core.errors import TeleopError
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class DeviceWatch:
         self.fault = ""
         return again
 
-    def failed(self, error: DeviceError, now_ns: int) -> bool:
+    def failed(self, error: TeleopError, now_ns: int) -> bool:
         """It could not be opened, or is lost; whether it was there until now."""
         was, self.there = self.there, False
         self.lost += was

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from dataclasses import replace
 from typing import Any, Final, Protocol, runtime_checkable
 
-from devices.protocols import InputDevice
+from devices.protocols import Companions, Epochs, InputDevice, Reporting, StationObserver, Waiting
 from teleop_app.core.bus import CommandServer, Publisher, Subscriber
-from teleop_app.core.clock import NS_PER_MS, NS_PER_S
+from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.device_clock import DeviceClock
-from teleop_app.core.errors import DeviceError
+from teleop_app.core.errors import DeviceError, StorageError
 from teleop_app.core.types import Event, InputSample, ProcessState, RecorderState, RecorderStatus
+from teleop_app.station.device_watch import DeviceWatch
+from teleop_app.station.input_values import live_values
 from teleop_app.station.process import Heartbeat, ProcessContext
 
 logger = logging.getLogger(__name__)
 
-_RETRY_NS: Final = NS_PER_S
+_SAMPLES_A_TURN: Final = 64
 _CUES: Final = {
     "control.engaged": "clutch",
+    "control.aligned": "aligned",
     "safety.hold": "stale",
     "safety.limit": "limit",
+    "safety.estop": "estop",
     "recorder.started": "record",
     "recorder.stopped": "record",
 }
@@ -50,7 +53,7 @@ class Worker(Protocol):
 
 
 class InputProcess:
-    """Polls an input device at a fixed rate and publishes what it reads.
+    """Polls an input device and publishes what it reads: at a fixed rate, or as it comes (`Waiting`).
 
     A device that stamps its samples by a clock of its own (`device_ns`) gives as `capture_ns` when the
     sample arrived; here it becomes the time at which it was true.
@@ -62,22 +65,30 @@ class InputProcess:
     Args:
         context: The process's context.
         device: What is polled.
-        rate_hz: How often.
+        rate_hz: How often; a device that is waited for is still looked after so often.
+        driver: Name of its driver.
     """
 
-    def __init__(self, context: ProcessContext, device: InputDevice, rate_hz: float = 100.0) -> None:
+    def __init__(
+        self, context: ProcessContext, device: InputDevice, rate_hz: float = 100.0, driver: str = ""
+    ) -> None:
         self._context = context
         self._device = device
+        self._driver = driver
         self._worker = device if isinstance(device, Worker) else None
-        self._clock = DeviceClock(device.name, context.config.latency_ns(device.name))
+        self._observer = device if isinstance(device, StationObserver) else None
+        self._waiting = device if isinstance(device, Waiting) else None
+        self._reporting = device if isinstance(device, Reporting) else None
+        self._companions = device if isinstance(device, Companions) else None
+        self._epochs = device if isinstance(device, Epochs) else None
+        self._epoch: int | None = None
+        self._clock = self._new_clock()
         self._period_ns = round(NS_PER_S / rate_hz)
         self._publisher: Publisher | None = None
-        self._started = False
-        self._retry_ns = 0
-        self._fault = ""
-        self._sent_ns: deque[int] = deque(maxlen=round(2 * rate_hz))
-        self._capture_ns = 0
+        self._watch = DeviceWatch()
+        self._last: InputSample | None = None
         self._due_ns = 0
+        self._introduce_ns = 0
         self._armed = False
         self._recording = False
 
@@ -95,11 +106,13 @@ class InputProcess:
         endpoints = self._context.endpoints
         self._publisher = self._context.publisher()
         self._inputs = Publisher(endpoints.inputs(), connect=True, queue=200)
+        own = self._reporting.commands if self._reporting else {}
         self._commands: CommandServer = self._context.commands(
-            {"go": self.go, "halt": self.halt, "status": self.status}
+            {**own, "go": self.go, "halt": self.halt, "status": self.status}
         )
-        peers = ("control", "recorder", "simulation")
+        peers = ("control", "recorder", "simulation", "cameras")
         topics = ("event", "tick", "task", "recorder") if self._worker else ("event",)
+        topics = tuple({*topics, *self._observer.topics}) if self._observer else topics
         self._station = Subscriber([endpoints.publish(peer) for peer in peers], topics)
         self._heartbeat = Heartbeat(self._context, self._publisher)
         self._due_ns = self._context.clock.now_ns()
@@ -109,7 +122,7 @@ class InputProcess:
         if self._publisher is None:
             return
         self._device.stop()
-        self._send()  # the last sample holds nothing
+        self._send_all()  # the last sample holds nothing
         self._heartbeat.beat(ProcessState.STOPPED)
         for socket in (self._station, self._commands, self._inputs, self._publisher):
             socket.close()
@@ -117,15 +130,14 @@ class InputProcess:
 
     def turn(self) -> None:
         """Wait for the next poll, look at the station, poll, publish."""
-        clock = self._context.clock
-        clock.sleep_until(self._due_ns)
-        now_ns = clock.now_ns()
-        self._due_ns = max(self._due_ns + self._period_ns, now_ns)
+        self._wait()
+        now_ns = self._context.clock.now_ns()
         self._look()
-        if not self._started and now_ns >= self._retry_ns:
+        if self._watch.due(now_ns):
             self._open_device(now_ns)
-        if self._started:
+        if self._watch.there:
             self._poll(now_ns)
+        self._introduce(now_ns)
         self._commands.serve()
         self._heartbeat.beat(ProcessState.RUNNING, self._sentence(), self._metrics)
 
@@ -159,9 +171,14 @@ class InputProcess:
 
     def status(self) -> dict[str, Any]:
         """The device, and what it does."""
-        state, text = self._worker.report if self._worker else ("", "")
-        state = "armed" if self._armed else state
-        return {"device": self._device.name, "state": state, "text": self._fault or text} | self._metrics()
+        state = self._worker.report[0] if self._worker else self._reporting.state if self._reporting else ""
+        return {
+            "device": self._device.name,
+            "driver": self._driver,
+            "state": "armed" if self._armed else state,
+            "text": self._sentence(),
+            "values": live_values(self._last),
+        } | self._metrics()
 
     def _told(self) -> Worker:
         if self._worker is None:
@@ -172,48 +189,75 @@ class InputProcess:
 
     # Inside.
 
+    def _new_clock(self) -> DeviceClock:
+        return DeviceClock(self._device.name, self._context.config.latency_ns(self._device.name))
+
+    def _wait(self) -> None:
+        clock = self._context.clock
+        if self._waiting is None or not self._watch.there:
+            clock.sleep_until(self._due_ns)
+        else:
+            self._waiting.wait(max(0, self._due_ns - clock.now_ns()) / NS_PER_S)
+        now_ns = clock.now_ns()
+        if now_ns >= self._due_ns:
+            self._due_ns = max(self._due_ns + self._period_ns, now_ns)
+
     def _open_device(self, now_ns: int) -> None:
         try:
             self._device.start()
-        except DeviceError as error:
-            self._lost(error, now_ns)
+        except (DeviceError, StorageError) as error:
+            self._watch.failed(error, now_ns)
         else:
-            self._started, self._fault = True, ""
+            self._watch.opened()
 
     def _poll(self, now_ns: int) -> None:
         try:
-            self._send()
+            self._send_all()
         except DeviceError as error:
-            self._lost(error, now_ns)
+            self._watch.failed(error, now_ns)
 
-    def _send(self) -> None:
-        sample = self._device.poll()
-        if sample is not None:
-            sample = self._timed(sample)
-            self._inputs.send("input", sample)
-            self._capture_ns = sample.capture_ns
-            self._sent_ns.append(self._context.clock.now_ns())
+    def _send_all(self) -> None:
+        """One sample of a device that is polled; of one that is waited for, all that came."""
+        for _ in range(_SAMPLES_A_TURN if self._waiting else 1):
+            sample = self._device.poll()
+            if sample is None:
+                return
+            self._send(self._timed(sample))
+
+    def _send(self, sample: InputSample) -> None:
+        self._inputs.send("input", sample)
+        self._last = sample
+        self._watch.saw(self._context.clock.now_ns(), sample.capture_ns)
+        if self._companions is not None and self._publisher is not None:
+            for batch in self._companions.batches(sample):
+                self._publisher.send(f"batch/{batch.stream}", batch)
+
+    def _introduce(self, now_ns: int) -> None:
+        """Say about once a second what else the device measures."""
+        if self._companions is None or self._publisher is None or now_ns < self._introduce_ns:
+            return
+        self._introduce_ns = now_ns + NS_PER_S
+        for stream in self._companions.streams:
+            self._publisher.send("stream", stream)
 
     def _timed(self, sample: InputSample) -> InputSample:
         """The sample with the host time of its device's stamp, where it has one."""
         if sample.device_ns is None:
             return sample
+        if self._epochs is not None and self._epochs.clock_epoch != self._epoch:
+            self._epoch, self._clock = self._epochs.clock_epoch, self._new_clock()
         capture_ns = self._clock.stamp(sample.device_ns, sample.capture_ns)
         fit = self._clock.take_fit(sample.capture_ns)
         if fit is not None and self._publisher is not None:
             self._publisher.send(f"clock/{sample.source}", fit)
         return replace(sample, capture_ns=capture_ns)
 
-    def _lost(self, error: DeviceError, now_ns: int) -> None:
-        if error.sentence != self._fault:
-            logger.warning("%s", error.sentence)
-        self._started, self._fault = False, error.sentence
-        self._retry_ns = now_ns + _RETRY_NS
-
     def _look(self) -> None:
         for _, value in self._station.drain(500):
+            if self._observer is not None:
+                self._observer.observe(value)
             if isinstance(value, Event):
-                if (cue := _CUES.get(value.kind)) is not None and self._started:
+                if (cue := _CUES.get(value.kind)) is not None and self._watch.there:
                     self._device.cue(cue)
             elif self._worker is not None:
                 self._worker.observe(value)
@@ -231,12 +275,12 @@ class InputProcess:
             self._worker.halt()
 
     def _sentence(self) -> str:
-        return self._fault or (self._worker.report[1] if self._worker else "")
+        if self._watch.fault:
+            return self._watch.fault
+        if self._worker is not None:
+            return self._worker.report[1]
+        return self._reporting.sentence if self._reporting else ""
 
     def _metrics(self) -> dict[str, float]:
-        now_ns = self._context.clock.now_ns()
-        recent = [stamp for stamp in self._sent_ns if stamp > now_ns - NS_PER_S]
-        metrics = {"rate_hz": float(len(recent))}
-        if self._capture_ns:
-            metrics["age_ms"] = (now_ns - self._capture_ns) / NS_PER_MS
-        return metrics
+        found = self._watch.metrics(self._context.clock.now_ns())
+        return {**found, **self._reporting.metrics} if self._reporting else found
