@@ -150,7 +150,9 @@ class SensorProcess:
         if batch.device_ns is None:
             stamps = batch.capture_ns - clock.latency_ns
         else:
-            stamps = np.array([clock.stamp(int(each), receive_ns) for each in batch.device_ns], np.int64)
+            # Each by the arrival that was estimated for it: samples that came together would share a time.
+            pairs = zip(batch.device_ns.tolist(), batch.capture_ns.tolist(), strict=True)
+            stamps = np.array([clock.stamp(device_ns, at_ns) for device_ns, at_ns in pairs], np.int64)
         self._send(f"batch/{batch.stream}", replace(batch, capture_ns=stamps, receive_ns=receive_ns))
         self._publish_fit(clock, now_ns)
         self._note(batch.stream, batch.values[-1], int(stamps[-1]))
