@@ -13,7 +13,6 @@ from ui.pages.setup import SetupPage
 from ui.viewmodels.setup import SetupModel, parts_of
 from ui.viewmodels.setup_fields import SECTIONS, FieldKind, attribute_help, is_list, section_fields
 from ui.viewmodels.setup_preflight import PreflightModel
-from ui.viewmodels.setup_restart import AFFECTED
 from ui.viewmodels.setup_roster import RosterModel
 from ui.widgets.setup_parts import FORMS
 
@@ -208,7 +207,7 @@ def test_saving_names_the_processes_to_restart_and_restarts_them(qtbot, file):
     model.set_linked(True)
     model.set_value("safety.stale_hold_ms", 60.0)
     model.save()
-    assert model.to_restart == AFFECTED["safety"]
+    assert model.to_restart == ("control",)
     model.restart()
     assert station.calls == [("station", "restart", {"process": "control"})]
     assert model.to_restart == ()

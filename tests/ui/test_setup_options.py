@@ -9,7 +9,7 @@ from devices.registry import Broken
 from teleop_app.core.config import StationConfig, load_station
 from ui.viewmodels.driver_catalog import DriverCatalog
 from ui.viewmodels.setup import SetupModel
-from ui.viewmodels.setup_restart import STATION, affected, process_title
+from ui.viewmodels.setup_restart import STATION, process_title, to_restart
 from ui.widgets.form import SectionForm
 
 
@@ -114,14 +114,28 @@ def test_changed_settings_restart_the_device_and_new_devices_the_station():
     def station(**options):
         return StationConfig(inputs={"devices": [{"name": "arm", "driver": "squid", "options": options}]})
 
-    assert affected(station(baud=1), station(baud=2)) == {"input-arm"}
-    assert affected(StationConfig(), station()) == {STATION}
-    before = StationConfig()
+    assert to_restart(station(baud=1), station(baud=2)) == ("recorder", "input-arm")
+    assert to_restart(StationConfig(), station()) == (STATION,)
     after = StationConfig(sensors=[{"name": "wrist", "driver": "serial-wrench"}])
-    assert affected(before, after) == {"recorder", STATION}
-    follower = before.model_copy(deep=True)
-    follower.arms[0].follower = "feetech"
-    assert STATION in affected(before, follower)
+    assert to_restart(StationConfig(), after) == (STATION,)
+    follower = StationConfig()
+    for arm in follower.arms:
+        arm.follower = "feetech"
+    assert to_restart(StationConfig(), follower) == (STATION,)
+
+
+def test_one_changed_device_leaves_its_neighbour_alone():
+    def station(baud):
+        devices = [{"name": n, "driver": "squid", "options": {"baud": b}} for n, b in (("a", 1), ("b", baud))]
+        return StationConfig(inputs={"devices": devices})
+
+    assert to_restart(station(1), station(2)) == ("recorder", "input-b")
+
+
+def test_real_and_simulated_arms_cannot_be_mixed_and_the_form_says_so(qtbot, model):
+    model.set_value("arms[0].follower", "feetech")
+    assert "cannot mix" in model.section_problem("arms")
+    assert not model.save()
 
 
 def test_a_new_device_restarts_the_station_as_a_whole(qtbot, model):

@@ -35,6 +35,7 @@ from teleop_app.station.checks import Check
 from ui import theme
 from ui.bridge import StationBridge
 from ui.theme import Role
+from ui.viewmodels.devices import DevicesModel
 from ui.viewmodels.driver_catalog import DriverCatalog
 from ui.viewmodels.latency import LatencyModel, MakeCalibrator
 from ui.viewmodels.setup import SetupModel
@@ -42,6 +43,7 @@ from ui.viewmodels.setup_preflight import PreflightModel
 from ui.viewmodels.setup_restart import STATION, process_title
 from ui.viewmodels.setup_roster import RosterModel
 from ui.widgets.checklist import Checklist
+from ui.widgets.devices_editor import DevicesEditor
 from ui.widgets.form import SectionForm
 from ui.widgets.form_fields import SwitchBox
 from ui.widgets.form_roster import PeopleEditor, TasksEditor
@@ -105,8 +107,12 @@ class SetupPage(QWidget):
         self.sections.setFixedWidth(theme.grid(24))
         self.sections.setIconSize(QSize(18, 18))
         self._pages = QStackedWidget()
+        self.devices = DevicesModel(self.model, self.drivers, bridge, self)
+        self.devices_editor = DevicesEditor(self.devices, self.model, self.drivers)
         for title, icon, names in FORMS:
             self._add_section(title, icon, self._form_page(title, names, drivers))
+            if title == "Station":
+                self._add_section("Devices", "connection", scrolled([self.devices_editor]))
         self.latency_editor = LatencyEditor(self.latency, bridge)
         self._add_section("Time and latency", "timer-cog-outline", scrolled([self.latency_editor]))
         tasks = TasksEditor(self.roster)
@@ -249,6 +255,7 @@ class SetupPage(QWidget):
         self.model.stationWanted.connect(self.stationWanted)
         self.roster.told.connect(self.told)
         self.latency.told.connect(self.told)
+        self.devices.told.connect(self.told)
         self.roster.refused.connect(self.refused)
         self.preflight.refused.connect(self.refused)
         if bridge is not None:
@@ -352,7 +359,7 @@ class SetupPage(QWidget):
         model = self.model
         in_text = self.section == "File"
         edited = self._text_edited()
-        of_file = in_text or any(title == self.section for title, _, _ in FORMS)
+        of_file = in_text or self.section == "Devices" or any(title == self.section for title, _, _ in FORMS)
         self._bar.setVisible(of_file)
         if in_text:
             self.save.setEnabled(edited)
@@ -397,6 +404,7 @@ class SetupPage(QWidget):
 
     def _on_link(self, linked: bool) -> None:
         self.model.set_linked(linked)
+        self.devices.on_link(linked)
         self.preflight.on_link(linked)
 
     def _on_camera(self, setup: CameraSetup) -> None:
@@ -406,6 +414,7 @@ class SetupPage(QWidget):
     def _on_station(self, status: StationStatus) -> None:
         running = [p.process for p in status.processes if p.state is not ProcessState.STOPPED]
         self.model.set_running(running)
+        self.devices.on_station(status)
         self.preflight.on_station(status)
 
     def showEvent(self, a0: QShowEvent | None) -> None:
@@ -433,9 +442,11 @@ class SetupPage(QWidget):
     def _retheme(self) -> None:
         self.refresh()
         self._checklist.refresh()
+        self.devices_editor.retheme()
 
     def close_page(self) -> None:
         """Ends all threads of the page, before the catalog is closed. Idempotent."""
+        self.devices.close()
         self.drivers.close()
         self.roster.close()
         self.preflight.close()

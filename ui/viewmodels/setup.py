@@ -23,10 +23,11 @@ from teleop_app.core.config import (
     station_text,
 )
 from teleop_app.core.errors import ConfigError, StorageError, TeleopError
+from teleop_app.station.roster import is_simulated
 from ui.viewmodels.driver_catalog import DriverCatalog
 from ui.viewmodels.setup_fields import DRIVER_FIELDS, is_list, item_defaults
 from ui.viewmodels.setup_file import parsed, write_whole
-from ui.viewmodels.setup_restart import ORDER, STATION, affected
+from ui.viewmodels.setup_restart import STATION, to_restart
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class SetupModel(QObject):
         self._config: StationConfig | None = None
         self.problems: dict[str, str] = {}
         self.file_problem: TeleopError | None = None
-        self._to_restart: set[str] = set()
+        self._to_restart: dict[str, None] = {}
         self._restarting: set[str] = set()
         if drivers is not None:
             drivers.changed.connect(self._on_drivers)
@@ -264,12 +265,21 @@ class SetupModel(QObject):
     def _validate(self) -> None:
         try:
             self._config = StationConfig.model_validate(self._draft)
-            self.problems = self.drivers.problems(self._draft) if self.drivers is not None else {}
+            self.problems = self._problems_between(self._config)
             if self.problems:
                 self._config = None
         except ValidationError as error:
             self._config = None
             self.problems = field_problems(error)
+
+    def _problems_between(self, config: StationConfig) -> dict[str, str]:
+        """What is wrong with a file whose fields are right one by one."""
+        problems = self.drivers.problems(self._draft) if self.drivers is not None else {}
+        try:
+            is_simulated(config)
+        except ConfigError as error:
+            problems["arms"] = error.sentence.rstrip(".")
+        return problems
 
     def _on_drivers(self) -> None:
         if not self.broken:
@@ -324,7 +334,7 @@ class SetupModel(QObject):
         if before is None or before.mapping != after.mapping:
             self.tune(after.mapping)
         if self._linked:
-            self._to_restart |= affected(before, after)
+            self._to_restart.update(dict.fromkeys(to_restart(before, after)))
         self.changed.emit()
 
     def tune(self, mapping: MappingSection) -> None:
@@ -362,9 +372,10 @@ class SetupModel(QObject):
         """Processes that still run with the values before."""
         if STATION in self._to_restart:
             return (STATION,)
-        known = self._running or (*ORDER, *sorted(self._to_restart))
-        ordered = dict.fromkeys((*ORDER, *sorted(self._to_restart)))
-        return tuple(name for name in ordered if name in self._to_restart and name in known)
+        names = tuple(self._to_restart)
+        if self._running and any(name not in (*self._running, STATION, "gamepad") for name in names):
+            return (STATION,)
+        return tuple(name for name in names if not self._running or name in self._running)
 
     @property
     def restarting(self) -> bool:
@@ -392,7 +403,7 @@ class SetupModel(QObject):
         self.changed.emit()
 
     def _restarted(self, process: str) -> None:
-        self._to_restart.discard(process)
+        self._to_restart.pop(process, None)
         self._restarting.discard(process)
         if not self._restarting and not self._to_restart:
             self.told.emit("The station runs with the new values")

@@ -107,6 +107,10 @@ _HELPS = {
     "height": "Of its images; 0 lets the station choose.",
 }
 """Where the model's docstring names only the unit."""
+_SECTION_HELPS = {
+    "inputs.devices": "Beside keyboard, mouse and gamepad. Each runs in a process of its own.",
+    "sensors": "Force and torque, tactile arrays, microphones. Each runs in a process of its own.",
+}
 _ATTRIBUTE = re.compile(r"^    (\w+): (.*)$")
 
 
@@ -156,6 +160,8 @@ class FieldSpec:
 
 def section_help(section: str) -> str:
     """Returns what a section's docstring says first, without naming what one item is."""
+    if section in _SECTION_HELPS:
+        return _SECTION_HELPS[section]
     line = (inspect.getdoc(_model_of(section)) or "").partition("\n")[0]
     return line.partition(". ")[2] if line.startswith("One ") else line
 
