@@ -166,7 +166,19 @@ def _build(
         for start, end in pairwise(points):
             _shape(body, start, end, link.radius, share, _LIGHT)
     _add_tool(spec, body, tool)
+    keep_masses(spec)
     return spec
+
+
+def keep_masses(spec: mujoco.MjSpec) -> None:
+    """Write the masses that follow from the shapes to the bodies, for models that leave the shapes out."""
+    model = spec.compile()
+    for body in spec.bodies[1:]:
+        number = model.body(body.name).id
+        body.mass = float(model.body_mass[number])
+        body.ipos, body.iquat = model.body_ipos[number].tolist(), model.body_iquat[number].tolist()
+        body.inertia = model.body_inertia[number].tolist()
+        body.explicitinertial = True
 
 
 def _add_tool(spec: mujoco.MjSpec, body: mujoco.MjsBody, tool: Tool) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 import mujoco
 import numpy as np
 
-from devices.models.robot import GRIPPER, TCP, RobotModel
+from devices.models.robot import GRIPPER, TCP, RobotModel, keep_masses
 from teleop_app.core.errors import ConfigError
 
 _TOOLS: Final = (TCP, "tool0", "tcp_link", "gripper_frame_link", "ee_link", "ee_gripper_link")
@@ -55,7 +55,9 @@ def _load(path: Path) -> mujoco.MjSpec:
     try:
         spec = mujoco.MjSpec.from_file(str(path.resolve(strict=True)))
         spec.compiler.fusestatic = False
-        spec.compile()
+        for number, body in enumerate(spec.bodies[1:]):
+            body.name = body.name or f"body{number}"
+        keep_masses(spec)
     except (OSError, ValueError) as error:
         why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConfigError(
