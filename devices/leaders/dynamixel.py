@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from devices.driver import DeviceContext, Driver, DriverKind
+from collections.abc import Sequence
+
+from devices.driver import DeviceContext, Driver, DriverKind, Found
 from devices.leaders.making import make_leader
 from devices.leaders.options import LeaderOptions
 from devices.leaders.servo_leader import ServoLeader
@@ -30,6 +32,12 @@ def _make(context: DeviceContext, options: DynamixelLeaderOptions) -> ServoLeade
     return make_leader(context, options, "dynamixel", NAME, _bus)
 
 
+def _discover() -> Sequence[Found]:
+    from devices.servos.discover import DYNAMIXEL, discover
+
+    return discover(DYNAMIXEL)
+
+
 DRIVER = Driver(
     name=NAME,
     kind=DriverKind.INPUT,
@@ -38,5 +46,6 @@ DRIVER = Driver(
     proof="The vendor's dynamixel-sdk against a byte-level emulator of the servos on a pseudo-terminal.",
     make=_make,
     options=DynamixelLeaderOptions,
+    discover=_discover,
     needs=("dynamixel_sdk",),
 )

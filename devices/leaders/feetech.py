@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from devices.driver import DeviceContext, Driver, DriverKind
+from collections.abc import Sequence
+
+from devices.driver import DeviceContext, Driver, DriverKind, Found
 from devices.leaders.making import make_leader
 from devices.leaders.options import LeaderOptions
 from devices.leaders.servo_leader import ServoLeader
@@ -29,6 +31,12 @@ def _make(context: DeviceContext, options: FeetechLeaderOptions) -> ServoLeader:
     return make_leader(context, options, "feetech", NAME, _bus)
 
 
+def _discover() -> Sequence[Found]:
+    from devices.servos.discover import FEETECH, discover
+
+    return discover(FEETECH)
+
+
 DRIVER = Driver(
     name=NAME,
     kind=DriverKind.INPUT,
@@ -37,5 +45,6 @@ DRIVER = Driver(
     proof="The vendor's scservo_sdk against a byte-level emulator of the servos on a pseudo-terminal.",
     make=_make,
     options=FeetechLeaderOptions,
+    discover=_discover,
     needs=("scservo_sdk",),
 )

@@ -99,6 +99,7 @@ class LeaderArm:
         self._target: tuple[Array, int] | None = None
         self._goal: Array | None = None
         self._constants = np.ones(len(self._servos))
+        self._strong = np.zeros(len(self._servos), dtype=bool)
         self._seq = 0
         self._whole_ns = 0
         self._turn_ns = 0
@@ -118,7 +119,9 @@ class LeaderArm:
         """
         self._bus.open()
         models = check_servos(self._bus, self._layout, self._arm)
-        if self._gravity is not None and not self._bus.has_current_mode:
+        self._strong = np.array([self._bus.can_current(servo) for servo in self._servos])
+        self._strong[-1] = False  # the gripper stays the person's
+        if self._gravity is not None and not self._strong.any():
             raise DeviceError(
                 f"The leader {self._arm!r} cannot carry its weight",
                 why="its servos take no currents",
@@ -126,7 +129,8 @@ class LeaderArm:
             )
         self._constants = torque_constants([self._bus.model_name(models[servo]) for servo in self._servos])
         self._constants *= [2.0 if joint.shadow else 1.0 for joint in self._layout.joints]
-        self._go(Drive.FREE)
+        self._arm_watchdog(0.0)
+        self._bus.set_torque(self._servos, False)
         states = self._bus.read(self._servos)
         self.remark = drift_sentence(
             self._joints, self._calibration, self._joints.to_joints(states.position), self._arm
@@ -135,9 +139,8 @@ class LeaderArm:
 
     def end(self) -> None:
         """Let the arm go and close the bus. May be called twice."""
-        with contextlib.suppress(DeviceError):
-            if self._drive is not Drive.FREE:
-                self._go(Drive.FREE)
+        if self._drive is not Drive.FREE:
+            self._let_go()
         self._bus.close()
 
     def want(self, follow: bool) -> None:
@@ -168,7 +171,7 @@ class LeaderArm:
         if reading.alarms or (not reading.whole and now_ns - self._whole_ns > DROPOUT_NS):
             self._wanted = self._resting
             if self._drive is not Drive.FREE:
-                self._go(Drive.FREE)
+                self._let_go()
         elif reading.whole:
             self._move(reading.q, dt_s)
         return reading
@@ -180,13 +183,16 @@ class LeaderArm:
 
     def _move(self, q: Array, dt_s: float) -> None:
         # After a pause the servos' watchdog may have struck: they take no goals until it is set anew.
-        if self._wanted is not self._drive or dt_s > _WATCHDOG_S / 2:
-            self._go(self._wanted)
+        struck = self._drive is not Drive.FREE and dt_s > _WATCHDOG_S / 2
+        if self._wanted is not self._drive or struck:
+            self._go(self._wanted, q)
+            self._turn_ns = self._clock.now_ns()
+            dt_s = 0.0
         if self._drive is Drive.GRAVITY and self._gravity is not None:
-            self._bus.write_currents(self._servos[:-1], self._currents(q)[:-1])
+            self._bus.write_currents(self._driven(Drive.GRAVITY), self._currents(q)[self._strong])
         elif self._drive is Drive.FOLLOW:
             goal = self._joints.to_raw(self._next_goal(q, dt_s))
-            self._bus.write_positions(self._servos[:-1], goal[:-1])
+            self._bus.write_positions(self._driven(Drive.FOLLOW), goal[:-1])
 
     def _currents(self, q: Array) -> Array:
         """[A] that carry the wanted share of the weight, shape (n,); the gripper gets none."""
@@ -211,26 +217,34 @@ class LeaderArm:
         self._goal = self._joints.limited(goal)
         return self._goal
 
-    def _go(self, drive: Drive) -> None:
+    def _let_go(self) -> None:
+        """Torque off wherever a servo still answers; all of them are tried."""
+        self._goal, self.aligned, self._drive = None, False, Drive.FREE
+        with contextlib.suppress(DeviceError):
+            self._bus.set_torque(self._servos, False)
+        with contextlib.suppress(DeviceError):
+            self._arm_watchdog(0.0)
+
+    def _go(self, drive: Drive, q: Array) -> None:
         """Switch the motors over; without torque in between, so that nothing jumps."""
         self._arm_watchdog(0.0)
         self._bus.set_torque(self._servos, False)
         self._goal, self.aligned, self._drive = None, False, Drive.FREE
         if drive is Drive.FREE:
             return
-        moved = self._servos[:-1]  # the gripper stays the person's
-        if drive is Drive.FOLLOW:
-            self._bus.set_mode(moved, ServoMode.POSITION)
-            present = self._bus.read(moved)
-            if present.missing:
-                return
-            self._bus.write_positions(moved, present.position)
-        else:
-            self._bus.set_mode(moved, ServoMode.CURRENT)
-            self._bus.write_currents(moved, np.zeros(len(moved)))
-        self._bus.set_torque(moved, True)
+        driven = self._driven(drive)
+        self._bus.set_mode(driven, ServoMode.POSITION if drive is Drive.FOLLOW else ServoMode.CURRENT)
+        self._bus.set_torque(driven, True)  # goes on where each stands, without current
+        if drive is Drive.GRAVITY:
+            self._bus.write_currents(driven, self._currents(q)[self._strong])
         self._drive = drive
         self._arm_watchdog(_WATCHDOG_S)
+
+    def _driven(self, drive: Drive) -> tuple[int, ...]:
+        """IDs that move: all but the gripper; with currents those that take them."""
+        if drive is Drive.GRAVITY:
+            return tuple(np.array(self._servos)[self._strong].tolist())
+        return self._servos[:-1]
 
     def _arm_watchdog(self, timeout_s: float) -> None:
         """Servos that watch over the host let go of a goal that nobody renews."""

@@ -102,7 +102,7 @@ class ServoBus(Protocol):
         ...
 
     def set_torque(self, servos: Sequence[int], on: bool) -> None:
-        """Torque on or off, confirmed servo by servo.
+        """Torque on or off, confirmed servo by servo. It goes on where the servo stands, without current.
 
         Raises:
             DeviceError: A servo did not confirm; its ID is named.
@@ -120,6 +120,14 @@ class ServoBus(Protocol):
     @property
     def has_current_mode(self) -> bool:
         """Whether `ServoMode.CURRENT` exists on this bus."""
+        ...
+
+    def can_current(self, servo: int) -> bool:
+        """Whether this servo has it.
+
+        Raises:
+            DeviceError: It does not answer.
+        """
         ...
 
 

@@ -1,0 +1,432 @@
+"""Leader arms: the vendors' SDKs against emulated servos on a pseudo-terminal."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from devices.driver import DeviceContext, DriverKind
+from devices.emulators.arms import DYNAMIXEL_ARMS, FEETECH_ARMS
+from devices.emulators.servo_arm import EmulatedArm
+from devices.leaders.servo_leader import ServoLeader
+from devices.registry import make_device
+from teleop_app.core.calibration import ArmCalibration, CalibrationStore
+from teleop_app.core.clock import NS_PER_S, MonotonicClock
+from teleop_app.core.config import ArmSection, StationConfig
+from teleop_app.core.errors import ConfigError, DeviceError
+from teleop_app.core.types import Actor, ControlState, ControlTick, InputSample
+
+ARMS = {
+    "so101": ("feetech-leader", FEETECH_ARMS["so101"]),
+    "gello-7": ("dynamixel-leader", DYNAMIXEL_ARMS["gello"]),
+    "aloha-viperx": ("dynamixel-leader", DYNAMIXEL_ARMS["widowx"]),
+}
+STATION = StationConfig(
+    arms=[
+        ArmSection(name="left", workspace_min=[-1, -1, 0], workspace_max=[1, 1, 1]),
+        ArmSection(name="right", workspace_min=[-1, -1, 0], workspace_max=[1, 1, 1]),
+    ]
+)
+PATIENCE_S = 5.0
+
+
+class Rig:
+    """An emulated leader and its driver."""
+
+    def __init__(self, layout: str, folder: Path) -> None:
+        self.driver, models = ARMS[layout]
+        self.arm = EmulatedArm(layout, models, folder / "leader")
+        self.store = CalibrationStore(folder / "calibrations")
+        self.store.save(self.arm.calibration("L1", self.driver))
+        self.samples: list[InputSample] = []
+
+    def leader(self, **options: object) -> ServoLeader:
+        context = DeviceContext("lead", ("right",), STATION, self.store, MonotonicClock())
+        given = {"port": self.arm.port.path, "serial": "L1", "layout": self.arm.layout.name, "rate_hz": 200}
+        return make_device(DriverKind.INPUT, self.driver, context, given | options)
+
+    def until(self, leader: ServoLeader, done: Callable[[InputSample], bool]) -> InputSample:
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            leader.wait(0.02)
+            sample = leader.poll()
+            if sample is not None:
+                self.samples.append(sample)
+                if done(sample):
+                    return sample
+        raise AssertionError(f"not seen; report {leader.report}")
+
+
+@pytest.fixture(params=["so101", "gello-7"])
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+    rig = Rig(request.param, tmp_path)
+    with rig.arm.port:
+        yield rig
+
+
+@pytest.fixture
+def gello(tmp_path: Path) -> Iterator[Rig]:
+    rig = Rig("gello-7", tmp_path)
+    with rig.arm.port:
+        yield rig
+
+
+@pytest.fixture
+def so101(tmp_path: Path) -> Iterator[Rig]:
+    rig = Rig("so101", tmp_path)
+    with rig.arm.port:
+        yield rig
+
+
+def tick(measured: np.ndarray, state: ControlState = ControlState.IDLE) -> ControlTick:
+    n = measured.size
+    return ControlTick(
+        0, 0, 0, state, Actor.NONE, "", (False, False), 0, np.zeros((2, 7)), np.zeros(2), None,
+        np.zeros(n), np.zeros(n), 0, measured, np.zeros(n), np.zeros(n), 0, 0,
+    )  # fmt: skip
+
+
+def valid(sample: InputSample) -> bool:
+    return sample.arms["right"].valid
+
+
+def test_a_leader_gives_calibrated_joints_each_reading_once(rig: Rig) -> None:
+    q = np.array([*np.linspace(0.4, -0.6, len(rig.arm.layout.joints) - 1), 0.25])
+    rig.arm.pose(q)
+    leader = rig.leader()
+    leader.start()
+    try:
+        for _ in range(5):
+            sample = rig.until(leader, valid)
+        assert leader.poll() is None  # nothing new: nothing is repeated
+    finally:
+        leader.stop()
+    joints = sample.arms["right"].joints
+    assert joints is not None and np.allclose(joints, q[:-1], atol=2e-3)
+    assert sample.arms["right"].gripper == pytest.approx(0.25, abs=5e-3)
+    stamps = [each.capture_ns for each in rig.samples]
+    assert stamps == sorted(set(stamps))
+    assert [each.seq for each in rig.samples] == list(range(1, len(rig.samples) + 1))
+    assert leader.values.keys() == set(rig.arm.layout.names)
+    last = leader.poll()
+    assert last is not None and not valid(last)  # the last sample holds nothing
+
+
+def test_a_silent_servo_makes_samples_invalid_with_a_sentence_and_comes_back(rig: Rig) -> None:
+    leader = rig.leader(clutch="key")
+    leader.start()
+    try:
+        rig.until(leader, valid)
+        leader.engage(True)
+        rig.until(leader, lambda sample: sample.arms["right"].clutch)
+        with rig.arm.port.lock:
+            rig.arm.chain.servos[3].silent = True
+        sample = rig.until(leader, lambda sample: not valid(sample))
+        assert sample.arms["right"].joints is None and not sample.arms["right"].clutch
+        name = rig.arm.layout.joints[2].name
+        assert leader.report[1] == (
+            f"The leader 'lead' lost servo 3 ({name}): no answer. Check its cable and power."
+        )
+        with rig.arm.port.lock:
+            rig.arm.chain.servos[3].silent = False
+        sample = rig.until(leader, valid)
+        assert not sample.arms["right"].clutch  # it must be engaged anew
+        assert leader.report[1] == ""
+    finally:
+        leader.stop()
+
+
+def test_an_unplugged_leader_says_so_once_in_a_sample_then_as_an_error_and_is_found_again(rig: Rig) -> None:
+    leader = rig.leader()
+    leader.start()
+    rig.until(leader, valid)
+    rig.arm.port.close()
+    sample = rig.until(leader, lambda sample: not valid(sample))
+    assert sample.arms["right"].joints is None
+    with pytest.raises(DeviceError, match="has gone|No servo on .* answers"):
+        leader.poll()
+    with pytest.raises(DeviceError, match="There is no serial port"):
+        leader.start()
+    rig.arm.port.open()
+    leader.start()
+    rig.until(leader, valid)
+    leader.stop()
+
+
+def test_a_full_turn_of_an_encoder_does_not_matter(gello: Rig) -> None:
+    q = np.zeros(8)
+    gello.arm.pose(q)
+    for servo in (1, 4):
+        gello.arm.chain.servos[servo].motion.angle += 2 * np.pi * (1 if servo == 1 else -1)
+    leader = gello.leader()
+    leader.start()
+    sample = gello.until(leader, valid)
+    leader.stop()
+    joints = sample.arms["right"].joints
+    assert joints is not None and np.allclose(joints, 0.0, atol=2e-3)
+
+
+# The clutch.
+
+
+def test_a_held_squeeze_engages_and_a_hold_of_control_lets_go(so101: Rig) -> None:
+    open_, closed = np.zeros(6), np.zeros(6)
+    open_[-1], closed[-1] = 0.8, 0.05
+    so101.arm.pose(open_)
+    leader = so101.leader()
+    leader.start()
+    try:
+        assert not so101.until(leader, valid).arms["right"].clutch
+        so101.arm.pose(closed)
+        start = len(so101.samples)
+        so101.until(leader, lambda sample: sample.arms["right"].clutch)
+        held = [s for s in so101.samples[start:] if (s.arms["right"].gripper or 0.0) < 0.15]
+        assert held[-1].capture_ns - held[0].capture_ns > 0.4 * NS_PER_S
+        so101.arm.pose(open_)
+        time.sleep(0.25)
+        assert so101.until(leader, valid).arms["right"].clutch  # latched
+        leader.observe(tick(np.zeros(12), ControlState.HOLD))
+        assert not so101.until(leader, valid).arms["right"].clutch
+    finally:
+        leader.stop()
+
+
+# Driven to its arm.
+
+
+def test_a_leader_is_driven_to_its_arm_in_small_steps_and_set_free_again(rig: Rig) -> None:
+    n = len(rig.arm.layout.joints)
+    rig.arm.pose([*[0.0] * (n - 1), 0.5])
+    target = np.concatenate([np.full(n, 9.0), np.full(n - 1, 0.3), [0.5]])
+    leader = rig.leader(follow_speed_rad_s=2.0)
+    leader.start()
+    try:
+        rig.until(leader, valid)
+        with pytest.raises(DeviceError, match="cannot be driven to the arm 'right'"):
+            leader.follow(True)
+        leader.observe(tick(target))
+        leader.follow(True)
+
+        def there(sample: InputSample) -> bool:
+            leader.observe(tick(target))
+            return leader.report[0] == "aligned"
+
+        start = len(rig.samples)
+        rig.until(leader, there)
+        path = np.array(
+            [s.arms["right"].joints for s in rig.samples[start:] if s.arms["right"].joints is not None]
+        )
+        assert np.abs(np.diff(path, axis=0)).max() < 0.12
+        assert not any(sample.arms["right"].clutch for sample in rig.samples)
+        assert rig.arm.torque_on
+        leader.follow(False)
+        rig.until(leader, lambda _: leader.report[0] == "free")
+        assert not rig.arm.torque_on
+        assert np.allclose(rig.arm.q[:-1], 0.3, atol=0.06)
+    finally:
+        leader.stop()
+
+
+def test_without_news_of_its_arm_a_driven_leader_stays(so101: Rig) -> None:
+    so101.arm.pose([0.0] * 5 + [0.5])
+    leader = so101.leader()
+    leader.start()
+    try:
+        leader.observe(tick(np.full(12, 0.5)))
+        leader.follow(True)
+        so101.until(leader, lambda _: leader.report[0] == "follow")
+        time.sleep(0.3)
+        q = so101.arm.q
+        time.sleep(0.1)
+        assert np.allclose(so101.arm.q, q, atol=5e-3) and q[0] < 0.4
+    finally:
+        leader.stop()
+    assert not so101.arm.torque_on
+
+
+# Gravity.
+
+
+def weigh(rig: Rig) -> None:
+    """Gravity pulls at the emulated servos, by the true posture of the arm."""
+    from devices.leaders.gravity import gravity_model
+    from devices.servos.arm_torque import torque_constants
+
+    model = gravity_model("gello-7")
+    constants = torque_constants(["XL330-M288"] * 7)
+    sign = rig.arm.calibration("x", "x").joints
+    for i in range(7):
+
+        def load(_angle: float, i: int = i) -> float:
+            torque = model.torques(rig.arm.q[:7])[i]
+            return float(sign[i].sign * torque / constants[i])
+
+        rig.arm.chain.servos[i + 1].motion.load = load
+
+
+@pytest.mark.parametrize(("factor", "falls"), [(1.0, False), (0.02, True)])
+def test_with_gravity_compensation_the_arm_stays_and_without_it_falls(
+    gello: Rig, factor: float, falls: bool
+) -> None:
+    home = np.array([0.0, -0.3, 0.0, -1.4, 0.0, 1.5, 0.0, 0.5])
+    gello.arm.pose(home)
+    weigh(gello)
+    leader = gello.leader(gravity_compensation=factor, max_current_a=1.5)
+    leader.start()
+    try:
+        gello.until(leader, lambda _: leader.report[0] == "gravity")
+        held = gello.arm.q
+        assert np.abs(held - home).max() < 0.2
+        time.sleep(0.4)
+        gello.until(leader, valid)
+        moved = np.abs(gello.arm.q - held).max()
+        assert moved > 0.3 if falls else moved < 0.05
+        # A leader whose servo falls silent lets go: no current stays on without a reading.
+        with gello.arm.port.lock:
+            gello.arm.chain.servos[4].silent = True
+        gello.until(leader, lambda sample: not valid(sample))
+        gello.until(leader, lambda _: leader.report[0] == "free")
+        with gello.arm.port.lock:
+            on = [n for n, servo in gello.arm.chain.servos.items() if servo.torque_on and not servo.silent]
+        assert on == []
+    finally:
+        leader.stop()
+
+
+def test_the_servos_watchdog_takes_the_current_off_when_the_host_falls_silent(gello: Rig) -> None:
+    leader = gello.leader(gravity_compensation=1.0)
+    leader.start()
+    gello.until(leader, lambda _: leader.report[0] == "gravity")
+    with gello.arm.port.lock:
+        assert gello.arm.chain.servos[2].table(98, 1) == b"\x05"  # 100 ms
+    leader.stop()
+    with gello.arm.port.lock:
+        assert gello.arm.chain.servos[2].table(98, 1) == b"\x00"
+
+
+def test_gravity_needs_servos_that_take_currents(so101: Rig) -> None:
+    with pytest.raises(ConfigError, match="no gravity model of the layout 'so101'"):
+        so101.leader(gravity_compensation=0.5)
+
+
+# Bad input, each a sentence.
+
+
+def refused(rig: Rig, **options: object) -> str:
+    leader = rig.leader(**options)
+    with pytest.raises(DeviceError) as caught:
+        leader.start()
+    leader.stop()
+    return caught.value.sentence
+
+
+def test_a_port_that_is_busy(so101: Rig) -> None:
+    first = so101.leader()
+    first.start()
+    try:
+        assert "is used by another program" in refused(so101)
+    finally:
+        first.stop()
+
+
+def test_a_wrong_baud(so101: Rig) -> None:
+    sentence = refused(so101, baud=500_000)
+    assert sentence.startswith(f"No servo of the arm 'lead' answers on {so101.arm.port.path}: ")
+    assert "baud rate is another" in sentence
+
+
+def test_a_missing_id(rig: Rig) -> None:
+    rig.arm.chain.servos[2].silent = True
+    name = rig.arm.layout.joints[1].name
+    assert f"misses servo 2 ({name}): " in refused(rig)
+
+
+def test_a_doubled_id(so101: Rig) -> None:
+    so101.arm.chain.duplicates.add(4)
+    assert "servo 4" in refused(so101) and "two servos have this ID" in refused(so101)
+
+
+def test_an_alarm_makes_samples_invalid(rig: Rig) -> None:
+    leader = rig.leader()
+    leader.start()
+    try:
+        rig.until(leader, valid)
+        with rig.arm.port.lock:
+            rig.arm.chain.servos[2].fail(0x20)
+        rig.until(leader, lambda sample: not valid(sample))
+        name = rig.arm.layout.joints[1].name
+        assert leader.report[1].startswith(f"The leader 'lead' reports an alarm: servo 2 ({name}): overload")
+    finally:
+        leader.stop()
+
+
+def test_no_calibration(so101: Rig) -> None:
+    assert refused(so101, serial="OTHER") == (
+        "The arm 'lead' is not calibrated: nothing is stored for 'OTHER'. "
+        "Calibrate it with: teleop calibrate arm lead."
+    )
+
+
+def test_a_calibration_file_of_another_serial_number(so101: Rig) -> None:
+    path = so101.store.path(ArmCalibration, "L1")
+    path.rename(so101.store.path(ArmCalibration, "L2"))
+    assert "it was made for 'L1', this one is 'L2'" in refused(so101, serial="L2")
+
+
+def test_a_calibration_of_an_arm_with_other_servos(so101: Rig) -> None:
+    calibration = so101.arm.calibration("L1", "feetech-leader")
+    swapped = [joint.model_copy(update={"servo": joint.servo + 10}) for joint in calibration.joints]
+    so101.store.save(calibration.model_copy(update={"joints": swapped}))
+    sentence = refused(so101)
+    assert "is of another arm than 'lead'" in sentence and "its servos are (11, 12," in sentence
+    so101.store.save(calibration.model_copy(update={"driver": "feetech"}))
+    assert "its driver is feetech, this arm's feetech-leader" in refused(so101)
+
+
+def test_a_malformed_calibration(so101: Rig) -> None:
+    so101.store.path(ArmCalibration, "L1").write_text("serial = 'L1'\njoints = 3\n")
+    assert "is malformed" in refused(so101)
+
+
+def test_drift_in_the_rest_posture_is_a_warning(rig: Rig) -> None:
+    rest = np.array([*(joint.rest_rad for joint in rig.arm.layout.joints[:-1]), 0.5])
+    rest[1] += 0.25
+    rig.arm.pose(rest)
+    leader = rig.leader()
+    leader.start()
+    try:
+        rig.until(leader, valid)
+        name = rig.arm.layout.names[1]
+        assert f"in its rest posture {name} by +0.25 rad" in leader.report[1]
+    finally:
+        leader.stop()
+
+
+def test_a_joint_beyond_its_range_is_a_warning_in_any_posture(so101: Rig) -> None:
+    q = np.array([0.5, 0.4, 3.05, 0.2, 0.1, 0.5])
+    so101.arm.pose(q)
+    leader = so101.leader()
+    leader.start()
+    try:
+        so101.until(leader, valid)
+        assert "elbow_flex reads 3.05 rad, its range is -2.80 to 2.80" in leader.report[1]
+    finally:
+        leader.stop()
+
+
+def test_a_leader_leads_one_arm(so101: Rig) -> None:
+    context = DeviceContext("lead", ("left", "right"), STATION, so101.store, MonotonicClock())
+    with pytest.raises(ConfigError, match="leads 2 arms"):
+        make_device(DriverKind.INPUT, "feetech-leader", context, {"port": "/dev/x", "serial": "L1"})
+
+
+def test_an_unknown_layout_names_those_that_are_known(so101: Rig) -> None:
+    with pytest.raises(ConfigError, match="no feetech arm layout 'gello-7'. Choose one of: so101"):
+        so101.leader(layout="gello-7")
+
+
+def test_an_adapter_that_is_not_there(so101: Rig) -> None:
+    assert "The adapter 'L1' of 'lead' is not connected" in refused(so101, port="")
+    assert "has no serial number" in refused(so101, serial="")
