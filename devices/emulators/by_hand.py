@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import signal
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ AnyChain = TypeVar("AnyChain", bound=Chain)
 
 SWING_RAD = 0.3
 SWING_S = 4.0
+STEP_S = 0.01
 
 
 def serve(
@@ -25,9 +27,8 @@ def serve(
     make: Callable[[Mapping[int, int], int], AnyChain],
     turn: Callable[[AnyChain, float], None],
     arguments: list[str] | None = None,
-    stop: threading.Event | None = None,
 ) -> int:
-    """Serve an arm until interrupted.
+    """Serve an arm until interrupted or terminated.
 
     Args:
         description: For the help.
@@ -35,7 +36,6 @@ def serve(
         make: Makes the chain at a bit rate.
         turn: Turns every servo whose torque is off to its start plus an angle [rad].
         arguments: Of the command line.
-        stop: Ends it (tests).
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--arm", choices=sorted(arms), default=sorted(arms)[0])
@@ -47,15 +47,18 @@ def serve(
     )
     options = parser.parse_args(arguments)
     chain = make(arms[options.arm], options.baud)
-    stop = stop or threading.Event()
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     started = time.monotonic()
     with PtyPort(chain, wire_time=options.wire_time, link=options.link) as port:
         sys.stdout.write(f"{port.path}\n")
         sys.stdout.flush()
         try:
-            while not stop.wait(0.01 if options.swing else 3600):
-                with port.lock:
-                    turn(chain, SWING_RAD * math.sin((time.monotonic() - started) * 2 * math.pi / SWING_S))
+            while not stop.wait(STEP_S):
+                if options.swing:
+                    phase = (time.monotonic() - started) * 2 * math.pi / SWING_S
+                    with port.lock:
+                        turn(chain, SWING_RAD * math.sin(phase))
         except KeyboardInterrupt:
             return 0
     return 0

@@ -102,6 +102,15 @@ class EmulatedDynamixel:
         self.motion.angle = angle
         self.motion.velocity = 0.0
 
+    def put_mode(self, mode: int) -> None:
+        """Set its operating mode, as if it had been bought so."""
+        self._put(MODE, mode, 1)
+
+    def put_limits(self, low: int, high: int) -> None:
+        """Set its position limits [ticks]."""
+        self._put(MIN_POSITION, low, 4)
+        self._put(MAX_POSITION, high, 4)
+
     def hears(self, number: int) -> bool:
         """Whether it obeys writes to this ID: its own, or its secondary one (12)."""
         return number in (self.number, self._get(SECONDARY, 1))

@@ -91,6 +91,20 @@ class EmulatedFeetech:
         self.motion.angle = angle
         self.motion.velocity = 0.0
 
+    @property
+    def mode(self) -> int:
+        """Operating mode."""
+        return self._get(MODE, 1)
+
+    def put_mode(self, mode: int) -> None:
+        """Set its operating mode, as if it had been bought so."""
+        self._put(MODE, mode, 1)
+
+    def put_limits(self, low: int, high: int) -> None:
+        """Set its angle limits [steps]."""
+        self._put(MIN_ANGLE, low, 2)
+        self._put(MAX_ANGLE, high, 2)
+
     def table(self, address: int, length: int) -> bytes:
         """Bytes of its memory table."""
         return bytes(self._table[address : address + length])

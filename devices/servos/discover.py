@@ -132,7 +132,7 @@ def _chain(
     absent = sorted(set(range(1, max(servos) + 1)) - set(servos))
     remarks = [f"No servo has ID {', '.join(map(str, absent))}."] if absent else []
     return Found(
-        title=f"{vendor.name} bus on {port.device}: {len(servos)} servos ({kinds}), {baud / 1e6:g} Mbps",
+        title=f"{vendor.name} bus on {port.device}: {len(servos)} servos ({kinds}), {baud} bit/s",
         serial=port.serial,
         options={"port": port.device, "baud": baud, "ids": sorted(servos)},
         remark=" ".join([*remarks, remark]).strip(),

@@ -57,10 +57,17 @@ def _holders(port: str) -> str:
     names: list[str] = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            links = {os.readlink(link) for link in (folder / "fd").iterdir()}
+            files = os.listdir(folder / "fd")
             name = (folder / "comm").read_text().strip()
         except OSError:
             continue
-        if real in links:
+        if any(_target(folder / "fd" / file) == real for file in files):
             names.append("this program" if folder.name == str(os.getpid()) else f"{name} ({folder.name})")
     return f"it is open in {', '.join(sorted(names))}" if names else "it is locked"
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
