@@ -14,6 +14,7 @@ from teleop_app.commands import (
     demo,
     doctor,
     episodes,
+    estop,
     export,
     importing,
     record,
@@ -47,6 +48,7 @@ app.command("replay")(replay.replay)
 app.command("verify")(store.verify)
 app.command("recover")(store.recover)
 app.command("import")(importing.import_files)
+app.command("estop")(estop.estop)
 app.command("doctor")(doctor.doctor)
 
 

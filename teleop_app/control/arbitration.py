@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from teleop_app.core.types import Actor
+from teleop_app.core.types import Actor, InputSample
 from teleop_app.safety.input_guard import SourceGuard
 
 _RANK = {Actor.SCRIPT: 1, Actor.POLICY: 1, Actor.HUMAN: 2}
@@ -19,12 +19,22 @@ class Source:
         actor: Of its last sample.
         guard: Its checks.
         seen: Engage edges already arbitrated, by arm.
+        sample: Its newest sample in order.
     """
 
     name: str
     actor: Actor
     guard: SourceGuard
     seen: dict[str, int]
+    sample: InputSample | None = None
+
+    def offer(self, sample: InputSample, now_ns: int) -> tuple[str, ...]:
+        """Take a sample; returns the buttons newly pressed."""
+        dropped = self.guard.dropped
+        pressed = self.guard.offer(sample, now_ns)
+        if self.guard.dropped == dropped:
+            self.sample = sample
+        return pressed
 
     @property
     def active(self) -> bool:

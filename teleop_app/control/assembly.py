@@ -17,6 +17,7 @@ from teleop_app.mapping.collision_model import collision_model
 from teleop_app.mapping.dexterity import ArmDexterity
 from teleop_app.mapping.ik import ArmChain, CellKinematics
 from teleop_app.mapping.ik_model import arms_only
+from teleop_app.mapping.symmetry import MirrorPlane
 from teleop_app.safety.collision import CollisionSlowDown
 from teleop_app.safety.contract import CommandedFollower
 from teleop_app.safety.limits import ArmLimits, CellLimits
@@ -115,7 +116,19 @@ def build_control_loop(
         config.mapping,
         safety,
         period_s,
+        joint_names=[arm.joint_names for arm in ordered],
+        plane=_plane_between(model, ordered),
     )
+
+
+def _plane_between(model: mujoco.MjModel, arms: Sequence[ArmDescription]) -> MirrorPlane | None:
+    """The plane of symmetry of two arms, by where their first joints stand."""
+    if len(arms) != 2:
+        return None
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    first, second = (data.xanchor[int(model.joint(arm.joint_names[0]).id)] for arm in arms)
+    return MirrorPlane.between(first, second)
 
 
 def _described(name: str, arms: Sequence[ArmDescription]) -> ArmDescription:

@@ -22,6 +22,7 @@ class Holds:
         self._lost: list[str] = []
         self._lost_text = ""
         self._lost_by: ArmGuard | None = None
+        self._disabled = False
 
     def begin_tick(self) -> None:
         """Pauses are found anew every tick; a loss ends when its engage control is seen released."""
@@ -53,9 +54,23 @@ class Holds:
         self._lost_by = guard
         self._lost_text = f"Arm '{arm}' is held: {why}. Correct the input, then engage anew."
 
+    def disable(self, why: str, source: str, guard: ArmGuard) -> None:
+        """No person may move the robot now; the clutch that was held was released."""
+        self._lost_by = guard
+        self._disabled = True
+        self._lost_text = (
+            f"The arms are held: {why}. Hold it, then let go of the clutch of '{source}' and engage again."
+        )
+
     def forget(self) -> None:
         """Somebody engaged, released, or the robot was stopped for another reason."""
         self._lost, self._lost_text, self._lost_by = [], "", None
+        self._disabled = False
+
+    @property
+    def disabled(self) -> bool:
+        """Whether the enabling device is why."""
+        return self._disabled
 
     @property
     def reason(self) -> str:

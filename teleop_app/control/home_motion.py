@@ -39,6 +39,10 @@ class HomeMotion:
         period_s: Of a tick.
     """
 
+    name = "home"
+    done = "control.homed"
+    failed = "control.home_failed"
+
     def __init__(
         self,
         supervisor: SafetySupervisor,
@@ -63,7 +67,7 @@ class HomeMotion:
         """Requests of this tick, by arm."""
         return [self._request(arm, now_ns) for arm in range(len(self._home))]
 
-    def finished(self) -> bool:
+    def finished(self, _now_ns: int) -> bool:
         """Whether every arm is home and at rest."""
         return all(
             self._supervisor.is_at(arm, posture, _OPEN, _NEAR_RAD) for arm, posture in enumerate(self._home)

@@ -7,45 +7,52 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from typing import Protocol
 
 from teleop_app.control.arbitration import Arbiter, Source
+from teleop_app.control.drives import ArmDrives
 from teleop_app.control.flag_events import FlagEvents
 from teleop_app.control.holds import Holds
 from teleop_app.control.home_motion import HomeMotion
+from teleop_app.control.nudge_motion import NudgeMotion
+from teleop_app.control.sources import ESTOP_BUTTON, Sources
 from teleop_app.control.states import ControlStates, Trigger
+from teleop_app.control.tick_message import tick_message
+from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.config import MappingSection, SafetySection
 from teleop_app.core.errors import StationError
 from teleop_app.core.geometry import Array
-from teleop_app.core.types import Actor, ControlState, ControlTick, Event, InputSample, SafetyFlag
-from teleop_app.mapping.retarget import ArmGoal, ArmRetargeter
-from teleop_app.safety.input_guard import ArmGuard, SourceGuard
+from teleop_app.core.types import (
+    Actor,
+    ControlState,
+    ControlTick,
+    Event,
+    InputSample,
+    SafetyFlag,
+    StreamBatch,
+    StreamSetup,
+)
+from teleop_app.mapping.nudge import nudge_step
+from teleop_app.mapping.retarget import ArmGoal
+from teleop_app.mapping.symmetry import MirrorPlane
 from teleop_app.safety.outcome import ArmRequest, Intervention, Outcome
 from teleop_app.safety.supervisor import SafetySupervisor
-from teleop_app.safety.watchdog import Freshness
 
 logger = logging.getLogger(__name__)
-_MAX_SOURCES = 32
-_ESTOP_BUTTON = "estop"
 
 
-@dataclass(slots=True)
-class _Drive:
-    """What ties one arm to its driver.
+class Bodies(Protocol):
+    """What the driver moves beside the arms: base, lift, hands. It has limits and stops of its own."""
 
-    Attributes:
-        source: Name of the driver, empty when the arm is free.
-        engagement: Its engage edge.
-        ties: Its last tie of hand and arm.
-        paused: Its input is held.
-    """
+    def tick(self, sample: InputSample | None, now_ns: int, stopped: bool) -> None:
+        """One tick.
 
-    source: str = ""
-    engagement: int = -1
-    ties: int = -1
-    paused: bool = False
+        Args:
+            sample: The driver's newest sample, of whatever age; None when nobody drives.
+            now_ns: The tick.
+            stopped: E-stop, fault, or the enabling device is not held: come to rest.
+        """
+        ...
 
 
 class ControlLoop:
@@ -60,6 +67,9 @@ class ControlLoop:
         safety: Section of the station file.
         period_s: Of a tick.
         origin: Process name in events.
+        joint_names: Of each arm, for sentences.
+        plane: Of symmetry between two arms, None where there is none.
+        bodies: What else the driver moves.
     """
 
     def __init__(
@@ -72,23 +82,26 @@ class ControlLoop:
         safety: SafetySection,
         period_s: float,
         origin: str = "control",
+        *,
+        joint_names: Sequence[Sequence[str]] | None = None,
+        plane: MirrorPlane | None = None,
+        bodies: Bodies | None = None,
     ) -> None:
         self._arms = tuple(arms)
-        self._home = [np.asarray(posture, dtype=np.float64) for posture in home]
+        self._home = [posture.copy() for posture in home]
         self._home_height_m = list(home_height_m)
         self._supervisor = supervisor
-        self._safety = safety
         self._period_s = period_s
         self._origin = origin
-        self._retargeters = [ArmRetargeter(mapping, period_s) for _ in self._arms]
-        self._drives = [_Drive() for _ in self._arms]
-        self._sources: dict[str, Source] = {}
-        self._refused: set[str] = set()
+        names = joint_names or [()] * len(self._arms)
+        self._drives = ArmDrives(self._arms, names, supervisor, mapping, period_s, plane, self._note)
+        self._sources = Sources(self._arms, safety)
+        self.bodies = bodies
         self._arbiter = Arbiter()
         self._driver: Source | None = None
         self._states = ControlStates()
         self._flags = FlagEvents(origin)
-        self._motion: HomeMotion | None = None
+        self._motion: HomeMotion | NudgeMotion | None = None
         self._holds = Holds(safety)
         self._events: list[Event] = []
         self._rejected: list[Intervention] = []
@@ -100,52 +113,14 @@ class ControlLoop:
 
     def offer(self, sample: InputSample, now_ns: int) -> None:
         """Take one sample of any source, before the tick. `estop` in it latches, however old it is."""
-        if _ESTOP_BUTTON in sample.buttons and not self._supervisor.estopped:
+        if ESTOP_BUTTON in sample.buttons and not self._supervisor.estopped:
             self.estop(f"pressed on '{sample.source}'", now_ns)
-        source = self._source(sample)
-        if source is None:
-            return
-        source.actor = sample.actor
-        for button in source.guard.offer(sample, now_ns):
-            fields: dict[str, object] = {"button": button, "source": sample.source}
-            self._note("input.button", now_ns, f"{button} pressed on {sample.source}", fields)
-        for arm, guard in source.guard.arms.items():
-            if guard.rejection is not None and arm in sample.arms:
-                rejection = guard.rejection
-                text = f"Arm '{arm}': {rejection.text}"
-                self._rejected.append(Intervention(rejection.flag, arm, text))
 
-    def _source(self, sample: InputSample) -> Source | None:
-        if sample.actor not in (Actor.HUMAN, Actor.SCRIPT):
-            self._refuse_source(sample.source, f"it claims to be {sample.actor.value!r}")
-            return None
-        known = self._sources.get(sample.source)
-        if known is not None:
-            return known
-        if len(self._sources) >= _MAX_SOURCES and not self._forget_idle_source():
-            self._refuse_source(sample.source, f"{_MAX_SOURCES} others are in use")
-            return None
-        guard = SourceGuard(self._arms, self._safety)
-        seen = dict.fromkeys(self._arms, 0)
-        self._sources[sample.source] = known = Source(sample.source, sample.actor, guard, seen)
-        return known
+        def press(button: str, source: str) -> None:
+            fields: dict[str, object] = {"button": button, "source": source}
+            self._note("input.button", now_ns, f"{button} pressed on {source}", fields)
 
-    def _forget_idle_source(self) -> bool:
-        """Make room for a new source: of those that hold nothing, the one silent for longest goes."""
-        idle = [
-            source
-            for source in self._sources.values()
-            if source is not self._driver and not source.active and not source.guard.buttons
-        ]
-        if not idle:
-            return False
-        del self._sources[min(idle, key=lambda source: source.guard.capture_ns).name]
-        return True
-
-    def _refuse_source(self, name: str, why: str) -> None:
-        if name not in self._refused and len(self._refused) < _MAX_SOURCES:  # told once, not at every sample
-            self._refused.add(name)
-            logger.warning("input source %r is not taken: %s", name, why)
+        self._rejected += self._sources.offer(sample, now_ns, self._driver, press)
 
     # Commands.
 
@@ -163,21 +138,19 @@ class ControlLoop:
         Raises:
             StationError: The e-stop is still pressed on an input.
         """
-        for source in self._sources.values():
-            if _ESTOP_BUTTON in source.guard.buttons:
-                raise StationError(
-                    f"The e-stop is still pressed on '{source.name}'", next_step="Release it, then reset"
-                )
+        if holder := self._sources.estop_held_by():
+            raise StationError(
+                f"The e-stop is still pressed on '{holder}'", next_step="Release it, then reset"
+            )
         if self._supervisor.estopped:
             self._supervisor.reset_estop()
             self._note("safety.estop_reset", now_ns, "E-stop reset. Engage to move.", {})
 
     def release(self, now_ns: int) -> None:
         """Let go of every arm and end a home motion; each input needs a new engage edge."""
-        for source in self._sources.values():
-            source.guard.revoke()
+        self._sources.revoke()
         self._holds.forget()
-        self._cancel_home(now_ns, "it was released")
+        self._cancel_motion(now_ns, "it was released")
 
     def start_home(self, now_ns: int) -> None:
         """Bring every arm home. `control.homed` follows when they are there.
@@ -185,11 +158,8 @@ class ControlLoop:
         Raises:
             StationError: Somebody is engaged, the e-stop is latched, or a follower is lost.
         """
-        state = self._states.state
-        if self._supervisor.estopped or not self._supervisor.ready:
-            reason = self._states.reason or "The followers have not reported yet"
-            raise StationError("The arms cannot go home now", why=reason)
-        if state is ControlState.ENGAGED or (self._driver is not None and self._driver.active):
+        self._refuse_unless_ready("The arms cannot go home now")
+        if self._states.state is ControlState.ENGAGED or self._is_driven:
             name = self._driver.name if self._driver else "an input"
             raise StationError(
                 f"The arms cannot go home while '{name}' is engaged", next_step="Release it first"
@@ -197,11 +167,67 @@ class ControlLoop:
         self._holds.forget()
         self._motion = HomeMotion(self._supervisor, self._home, self._home_height_m, now_ns, self._period_s)
 
+    def nudge(self, arm: str, axis: str, sign: int, now_ns: int) -> None:
+        """Move one arm by a small step along, or turn about, an axis of the operator's.
+
+        A driven arm keeps its hand: the step adds to where the hand has put it.
+
+        Args:
+            arm: Its name.
+            axis: `x`, `y`, `z`, `roll`, `pitch` or `yaw`.
+            sign: 1 or -1.
+            now_ns: Now.
+
+        Raises:
+            StationError: The arm cannot be moved now, or a leader drives it.
+        """
+        if arm not in self._arms:
+            raise StationError(f"There is no arm '{arm}'", next_step=f"Arms: {', '.join(self._arms)}")
+        index, refusal = self._arms.index(arm), f"Arm '{arm}' was not nudged"
+        try:
+            step = nudge_step(self._drives.mapping, axis, sign)
+        except ValueError as error:
+            raise StationError(refusal, why=str(error)) from error
+        self._refuse_unless_ready(refusal)
+        if why := self._sources.disabled(now_ns):
+            raise StationError(refusal, why=why, next_step="Hold it, then nudge again")
+        if self._is_driven:
+            if not self._drives.driven(index) or self._states.state is ControlState.HOLD:
+                name = self._driver.name if self._driver else "an input"
+                raise StationError(refusal, why=f"'{name}' is engaged and does not move it now")
+            try:
+                self._drives.nudge(index, axis, sign)
+            except ValueError as error:
+                raise StationError(refusal, why=str(error)) from error
+            return
+        if isinstance(self._motion, HomeMotion):
+            raise StationError(refusal, why="the arms are going home")
+        if not isinstance(self._motion, NudgeMotion) or self._motion.arm != index:
+            self._motion = NudgeMotion(self._supervisor, len(self._arms), index, now_ns, self._period_s)
+        self._motion.add(*step, now_ns)
+
     def set_mapping(self, mapping: MappingSection) -> None:
         """Take new mapping settings; engaged arms are tied anew under them."""
-        for retargeter, drive in zip(self._retargeters, self._drives, strict=True):
-            retargeter.configure(mapping)
-            drive.source = ""
+        self._drives.set_mapping(mapping)
+        self._supervisor.set_posture_weight(mapping.posture_weight)
+
+    def watch_mapping(self, seconds: float, now_ns: int) -> None:
+        """Give streams of raw and filtered hand positions for so long (`take_streams`)."""
+        self._drives.watch.start(now_ns + round(seconds * NS_PER_S))
+
+    def take_streams(self, now_ns: int) -> list[StreamSetup | StreamBatch]:
+        """Numeric streams to publish, empty while nobody watches."""
+        return self._drives.watch.take(now_ns)
+
+    def hand_position(self, source: str, arm: str) -> tuple[int, Array] | None:
+        """Capture time and position [m] of a hand in its device's frame, engaged or not; None if unknown."""
+        known = self._sources.by_name.get(source)
+        if known is None or known.sample is None or arm not in known.sample.arms:
+            return None
+        asked = known.sample.arms[arm]
+        if asked.pose is None or not asked.valid:
+            return None
+        return known.sample.capture_ns, asked.pose[:3].copy()
 
     @property
     def at_rest(self) -> bool:
@@ -240,26 +266,44 @@ class ControlLoop:
         """
         self._seq += 1 + missed
         if not self._supervisor.ready or self._supervisor.estopped:
-            for source in self._sources.values():
-                source.guard.revoke()
+            self._sources.revoke()
             self._holds.forget()
-            self._cancel_home(now_ns, "the robot was stopped")
+            self._cancel_motion(now_ns, "the robot was stopped")
+        disabled = self._sources.disabled(now_ns)
+        if disabled:
+            self._disable(disabled, now_ns)
         self._arbitrate(now_ns)
         requests, goals = self._requests(now_ns)
         outcome = self._supervisor.tick(now_ns, requests)
         self._at_rest = outcome.at_rest
-        self._give_back(requests, outcome)
-        self._watch_home(now_ns)
+        self._drives.give_back(requests, outcome)
+        self._watch_motion(now_ns)
         self._follow_states(now_ns, requests, outcome)
+        if self.bodies is not None:
+            sample = self._driver.sample if self._driver is not None else None
+            self.bodies.tick(sample, now_ns, bool(disabled or outcome.fault or self._supervisor.estopped))
         notes = [*self._rejected, *outcome.interventions]
         self._rejected = []
         self._events += self._flags.update(now_ns, notes)
         return self._message(now_ns, due_ns or now_ns, goals, outcome, notes)
 
+    def _disable(self, why: str, now_ns: int) -> None:
+        """The enabling device is not held: whoever is engaged by hand lets go."""
+        for source in self._sources:
+            if source.actor is Actor.HUMAN and source.active:
+                guard = next(arm for arm in source.guard.arms.values() if arm.engaged)
+                source.guard.revoke()
+                self._holds.disable(why, source.name, guard)
+        if isinstance(self._motion, NudgeMotion):
+            self._cancel_motion(now_ns, why)
+        if self._holds.disabled:
+            text = f"{why[0].upper()}{why[1:]}."
+            self._rejected.append(Intervention(SafetyFlag.DEADMAN, "", text))
+
     def _arbitrate(self, now_ns: int) -> None:
         held = self._states.state is ControlState.HOLD
         before = self._driver
-        decision = self._arbiter.decide(self._sources, driver_is_held=held)
+        decision = self._arbiter.decide(self._sources.by_name, driver_is_held=held)
         self._driver = decision.driver
         for source in decision.refused:
             driver = decision.driver.name if decision.driver else ""
@@ -275,7 +319,7 @@ class ControlLoop:
             self._note("control.released", now_ns, text, {"source": before.name, "by": by})
         if decision.driver is not None:
             self._holds.forget()
-            self._cancel_home(now_ns, f"'{decision.driver.name}' took over")
+            self._cancel_motion(now_ns, f"'{decision.driver.name}' took over")
             fields: dict[str, object] = {
                 "source": decision.driver.name,
                 "actor": decision.driver.actor.value,
@@ -285,72 +329,11 @@ class ControlLoop:
 
     def _requests(self, now_ns: int) -> tuple[list[ArmRequest | None], list[ArmGoal | None]]:
         self._holds.begin_tick()
-        none: list[ArmGoal | None] = [None] * len(self._arms)
         if self._motion is not None:
-            return self._motion.requests(now_ns), none
-        requests: list[ArmRequest | None] = []
-        goals: list[ArmGoal | None] = []
-        for arm in range(len(self._arms)):
-            goal = self._goal(arm, now_ns)
-            goals.append(goal)
-            if goal is None or self._driver is None:
-                requests.append(None)
-                continue
-            capture_ns = self._driver.guard.arms[self._arms[arm]].capture_ns
-            requests.append(ArmRequest(capture_ns, goal.pose, goal.joints, goal.gripper))
+            return self._motion.requests(now_ns), [None] * len(self._arms)
+        goals, requests, notes = self._drives.goals(self._driver, now_ns, self._holds)
+        self._rejected += notes
         return requests, goals
-
-    def _goal(self, arm: int, now_ns: int) -> ArmGoal | None:
-        drive, retargeter, driver = self._drives[arm], self._retargeters[arm], self._driver
-        guard = driver.guard.arms[self._arms[arm]] if driver is not None else None
-        if driver is None or guard is None or not guard.engaged or guard.good is None:
-            if drive.source:
-                retargeter.release()
-                self._drives[arm] = _Drive()
-            return None
-        freshness = guard.freshness(now_ns)
-        if freshness is not Freshness.FRESH:
-            self._pause(arm, driver, guard, freshness, now_ns)
-            return None
-        self._tie(arm, driver, guard)
-        try:
-            return retargeter.goal(guard.good, guard.capture_ns)
-        except ValueError as error:
-            guard.revoke()
-            self._holds.refuse(self._arms[arm], str(error), guard)
-            return None
-
-    def _tie(self, arm: int, driver: Source, guard: ArmGuard) -> None:
-        """Tie hand and arm where they are now, if they are not tied already."""
-        drive = self._drives[arm]
-        new = (drive.source, drive.engagement) != (driver.name, guard.engagement)
-        if not new and not drive.paused and drive.ties == guard.ties:
-            return
-        anchor = self._supervisor.anchor(arm)
-        present = ArmGoal(anchor.pose, anchor.joints, anchor.gripper)
-        if new:
-            self._retargeters[arm].engage(present, pickup=driver.actor is Actor.HUMAN)
-        else:
-            self._retargeters[arm].reference(present)
-        self._drives[arm] = _Drive(driver.name, guard.engagement, guard.ties)
-
-    def _pause(self, arm: int, driver: Source, guard: ArmGuard, freshness: Freshness, now_ns: int) -> None:
-        name = self._arms[arm]
-        age_ms = (now_ns - guard.capture_ns) / 1e6
-        self._drives[arm].paused = True
-        if freshness is Freshness.HOLD:
-            self._rejected.append(self._holds.pause(name, driver.name, age_ms))
-            return
-        guard.revoke()
-        self._rejected.append(self._holds.lose(name, driver.name, age_ms, guard))
-        self._note("safety.released", now_ns, self._holds.reason, {"arm": name, "source": driver.name})
-
-    def _give_back(self, requests: Sequence[ArmRequest | None], outcome: Outcome) -> None:
-        """Tell the retargeters where their goals were limited to."""
-        for retargeter, request, pose in zip(self._retargeters, requests, outcome.limited_poses, strict=True):
-            if request is not None and pose is not None and request.pose is not None:
-                if (pose != request.pose).any():
-                    retargeter.limited(pose)
 
     def _follow_states(self, now_ns: int, requests: Sequence[ArmRequest | None], outcome: Outcome) -> None:
         states, before = self._states, self._states.state
@@ -364,7 +347,10 @@ class ControlLoop:
                 states.fire(Trigger.FAULT, f"{outcome.fault} The arms are held.")
             else:
                 states.fire(Trigger.RECOVER)
-                if driven:
+                aligning = self._drives.aligning
+                if driven and aligning:
+                    states.fire(Trigger.ALIGN, aligning)
+                elif driven:
                     states.fire(Trigger.ENGAGE)
                 elif self._holds.reason:
                     states.fire(Trigger.PAUSE, self._holds.reason)
@@ -380,21 +366,32 @@ class ControlLoop:
         elif before is ControlState.FAULT and after is ControlState.IDLE:
             self._note("safety.recovered", now_ns, "The followers are back. Engage to move.", {})
 
-    # Home.
+    # Motions by command.
 
-    def _watch_home(self, now_ns: int) -> None:
-        if self._motion is None:
+    @property
+    def _is_driven(self) -> bool:
+        return self._driver is not None and self._driver.active
+
+    def _refuse_unless_ready(self, refusal: str) -> None:
+        if self._supervisor.estopped or not self._supervisor.ready:
+            reason = self._states.reason or "The followers have not reported yet"
+            raise StationError(refusal, why=reason)
+
+    def _watch_motion(self, now_ns: int) -> None:
+        motion = self._motion
+        if motion is None:
             return
-        if self._motion.finished():
+        if motion.finished(now_ns):
             self._motion = None
-            self._note("control.homed", now_ns, "The arms are home.", {})
-        elif self._motion.overdue(now_ns):
-            self._cancel_home(now_ns, "something is in the way")
+            if motion.done:
+                self._note(motion.done, now_ns, "The arms are home.", {})
+        elif motion.overdue(now_ns):
+            self._cancel_motion(now_ns, "something is in the way")
 
-    def _cancel_home(self, now_ns: int, why: str) -> None:
-        if self._motion is not None:
-            self._motion = None
-            self._note("control.home_failed", now_ns, f"The arms did not get home: {why}.", {"why": why})
+    def _cancel_motion(self, now_ns: int, why: str) -> None:
+        motion, self._motion = self._motion, None
+        if motion is not None and motion.failed:
+            self._note(motion.failed, now_ns, f"The arms did not get home: {why}.", {"why": why})
 
     # Messages.
 
@@ -406,43 +403,26 @@ class ControlLoop:
         outcome: Outcome,
         notes: Sequence[Intervention],
     ) -> ControlTick:
-        poses = np.full((len(self._arms), 7), np.nan)
-        grippers = np.full(len(self._arms), np.nan)
-        for arm, goal in enumerate(goals):
-            if goal is not None:
-                grippers[arm] = goal.gripper
-                if goal.pose is not None:
-                    poses[arm] = goal.pose
-        driver = self._driver
-        engaged = tuple(driver is not None and driver.guard.arms[name].engaged for name in self._arms)
-        used = [driver.guard.arms[name].capture_ns for name in self._arms] if driver is not None else []
-        capture_ns = max(used, default=0)
-        self.input_age_ms = (now_ns - capture_ns) / 1e6 if capture_ns else 0.0
-        flags = SafetyFlag(0)
-        for note in notes:
-            flags |= note.flag
-        return ControlTick(
-            seq=self._seq,
-            tick_ns=now_ns,
-            due_ns=due_ns,
-            state=self._states.state,
-            actor=driver.actor if driver is not None else Actor.NONE,
-            source=driver.name if driver is not None else ("home" if self._motion else ""),
-            engaged=engaged,
-            input_capture_ns=capture_ns,
-            operator_pose=poses,
-            operator_gripper=grippers,
-            policy=None,
-            commanded=outcome.commanded,
-            sent=outcome.sent,
-            sent_ns=outcome.sent_ns,
-            measured=outcome.measured,
-            measured_velocity=outcome.measured_velocity,
-            measured_effort=outcome.measured_effort,
-            measured_ns=outcome.measured_ns,
-            flags=int(flags),
-            reason=self._states.reason,
+        driver, motion = self._driver, self._motion
+        engaged = tuple(
+            driver is not None and (driver.guard.arms[name].engaged or self._drives.mirrors(arm))
+            for arm, name in enumerate(self._arms)
         )
+        message = tick_message(
+            self._seq,
+            now_ns,
+            due_ns,
+            self._states,
+            driver,
+            engaged,
+            goals,
+            outcome,
+            notes,
+            source="" if motion is None else motion.name,
+        )
+        used = message.input_capture_ns
+        self.input_age_ms = (now_ns - used) / 1e6 if used else 0.0
+        return message
 
     def _note(self, kind: str, now_ns: int, text: str, fields: dict[str, object]) -> None:
         self._events.append(Event(kind, now_ns, self._origin, text, fields))

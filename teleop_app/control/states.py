@@ -40,10 +40,12 @@ TRANSITIONS = MappingProxyType(
         (_S.ALIGNING, _T.RELEASE): _S.IDLE,
         (_S.ALIGNING, _T.FAULT): _S.FAULT,
         (_S.ALIGNING, _T.ESTOP): _S.ESTOP,
+        (_S.ENGAGED, _T.ALIGN): _S.ALIGNING,
         (_S.ENGAGED, _T.PAUSE): _S.HOLD,
         (_S.ENGAGED, _T.RELEASE): _S.IDLE,
         (_S.ENGAGED, _T.FAULT): _S.FAULT,
         (_S.ENGAGED, _T.ESTOP): _S.ESTOP,
+        (_S.HOLD, _T.ALIGN): _S.ALIGNING,
         (_S.HOLD, _T.ENGAGE): _S.ENGAGED,
         (_S.HOLD, _T.RELEASE): _S.IDLE,
         (_S.HOLD, _T.FAULT): _S.FAULT,
@@ -64,7 +66,7 @@ class ControlStates:
 
     Attributes:
         state: The state.
-        reason: A sentence in HOLD, FAULT and ESTOP, else empty.
+        reason: A sentence in ALIGNING, HOLD, FAULT and ESTOP, else empty.
     """
 
     def __init__(self) -> None:
@@ -83,4 +85,4 @@ class ControlStates:
         return False
 
 
-_RESULT = {_T.PAUSE: _S.HOLD, _T.FAULT: _S.FAULT, _T.ESTOP: _S.ESTOP}
+_RESULT = {_T.ALIGN: _S.ALIGNING, _T.PAUSE: _S.HOLD, _T.FAULT: _S.FAULT, _T.ESTOP: _S.ESTOP}

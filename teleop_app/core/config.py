@@ -20,7 +20,7 @@ Vector3 = Annotated[list[float], Field(min_length=3, max_length=3)]
 DriverName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 
 
-RESERVED_SOURCES = ("keyboard", "gamepad", "scripted", "operator", "home")
+RESERVED_SOURCES = ("keyboard", "gamepad", "scripted", "operator", "home", "nudge")
 """Source names of what every station has."""
 
 

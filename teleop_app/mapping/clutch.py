@@ -47,6 +47,13 @@ class RelativeClutch:
         """Untie; the arm is engaged anew with its then present poses."""
         self._hand = self._home = None
 
+    def shift(self, step_m: Array, turn: Array) -> None:
+        """Move every target by a step and turn it [world frame] about itself; nothing while released."""
+        if self._home is not None:
+            self._home = make_pose(
+                self._home[:3] + step_m, quat_normalise(quat_multiply(turn, self._home[3:]))
+            )
+
     def target(self, hand: Array) -> Array:
         """End-effector pose for a hand pose.
 

@@ -45,6 +45,13 @@ class VirtualTarget:
         if self._pose is not None:
             self._pose = world_T_reached.copy()
 
+    def shift(self, step_m: Array, turn: Array) -> None:
+        """Move the target by a step and turn it [world frame]; nothing while released."""
+        if self._pose is not None:
+            self._pose = make_pose(
+                self._pose[:3] + step_m, quat_normalise(quat_multiply(turn, self._pose[3:]))
+            )
+
     def advance(self, twist: Array, dt_s: float) -> Array:
         """Move by `twist`, shape (6,) [m/s, rad/s], for `dt_s`; returns the new target pose (7,).
 

@@ -41,6 +41,10 @@ class Kinematics(Protocol):
         """One tick from `q` towards the targets."""
         ...
 
+    def set_posture_weight(self, weight: float) -> None:
+        """How hard spare freedom is drawn to the home posture."""
+        ...
+
 
 class Nearness(Protocol):
     """Distances between the shapes of the cell at one posture."""

@@ -119,6 +119,14 @@ class SafetySupervisor:
         self._pose[arm] = pose
         return Anchor(pose.copy(), rest[mine].copy(), float(self._gripper[arm]))
 
+    def rest(self, arm: int) -> Array:
+        """Joints [rad] where the arm would come to rest if it braked now, shape (n,); changes nothing."""
+        return self._limiter.state.rest[self._joints_of[arm]].copy()
+
+    def set_posture_weight(self, weight: float) -> None:
+        """How hard spare freedom is drawn to the home posture."""
+        self._kinematics.set_posture_weight(weight)
+
     def is_at(self, arm: int, joints: Array, gripper: float, tolerance_rad: float) -> bool:
         """Whether the arm was sent to `joints`, its gripper to `gripper`, and it is at rest there."""
         state, mine = self._limiter.state, self._joints_of[arm]

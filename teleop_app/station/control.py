@@ -13,11 +13,12 @@ from pydantic import ValidationError
 from devices.protocols import Follower
 from teleop_app.control.cycle_timer import Cycle, CycleTimer
 from teleop_app.control.loop import ControlLoop
+from teleop_app.control.yaw_motion import YawMotion
 from teleop_app.core.bus import CommandServer, Publisher, Subscriber
 from teleop_app.core.clock import NS_PER_MS, NS_PER_S
 from teleop_app.core.config import MappingSection, field_problems
-from teleop_app.core.errors import ConfigError
-from teleop_app.core.types import ControlState, InputSample, ProcessState
+from teleop_app.core.errors import ConfigError, StationError
+from teleop_app.core.types import ControlState, InputSample, ProcessState, StreamSetup
 from teleop_app.station.process import Heartbeat, ProcessContext
 from teleop_app.station.realtime import SlackCollector, lock_memory, schedule_fifo
 
@@ -57,6 +58,7 @@ class ControlProcess:
         self._timing = ""
         self._collector = SlackCollector()
         self._publisher: Publisher | None = None
+        self._yaw: YawMotion | None = None
 
     def run(self) -> None:
         """Run until the context is stopping. Blocks.
@@ -85,6 +87,10 @@ class ControlProcess:
                 "reset_estop": self.reset_estop,
                 "home": self.home,
                 "release": self.release,
+                "nudge": self.nudge,
+                "watch_mapping": self.watch_mapping,
+                "calibrate_yaw_start": self.calibrate_yaw_start,
+                "calibrate_yaw_finish": self.calibrate_yaw_finish,
                 "set_mapping": self.set_mapping,
                 "status": self.status,
             }
@@ -127,6 +133,11 @@ class ControlProcess:
         self._commands.serve()
         for event in self._loop.take_events():
             publisher.send("event", event)
+        for message in self._loop.take_streams(clock.now_ns()):
+            setup = isinstance(message, StreamSetup)
+            publisher.send("stream" if setup else f"batch/{message.stream}", message)
+        if self._yaw is not None:
+            self._yaw.look(self._loop)
         self._heartbeat.beat(ProcessState.RUNNING, self._sentence(), self.metrics)
         if self._timer.next_due_ns - clock.now_ns() > _SLACK_NS:
             self._collector.slack(clock.now_ns())
@@ -176,6 +187,42 @@ class ControlProcess:
         """Let go of every arm."""
         self._loop.release(self._context.clock.now_ns())
         return {}
+
+    def nudge(self, arm: str, axis: str, sign: int) -> dict[str, Any]:
+        """Move an arm by one small step along, or turn about, an axis of the operator's.
+
+        Raises:
+            StationError: The arm or axis is unknown, or the arm cannot be moved now.
+        """
+        self._loop.nudge(str(arm), str(axis), int(sign), self._context.clock.now_ns())
+        return {}
+
+    def watch_mapping(self, seconds: float = 5.0) -> dict[str, Any]:
+        """Publish `<source>/<arm>/mapping` for so long: positions of the hand, raw and filtered."""
+        self._loop.watch_mapping(min(max(float(seconds), 0.0), 60.0), self._context.clock.now_ns())
+        return {}
+
+    def calibrate_yaw_start(self, source: str, arm: str, ahead_deg: float = 0.0) -> dict[str, Any]:
+        """Watch a hand from now on; its person moves it straight ahead, then `calibrate_yaw_finish`.
+
+        Args:
+            source: Input source.
+            arm: The arm whose hand it is.
+            ahead_deg: What the person calls ahead, in the world frame: 0 is along x.
+        """
+        self._yaw = YawMotion(str(source), str(arm), float(ahead_deg))
+        return {}
+
+    def calibrate_yaw_finish(self) -> dict[str, Any]:
+        """`{"yaw_deg": ...}` by the motion seen since the start; put it in force with `set_mapping`.
+
+        Raises:
+            StationError: It was not started, or the motion does not tell the yaw.
+        """
+        motion, self._yaw = self._yaw, None
+        if motion is None:
+            raise StationError("The yaw is not being calibrated", next_step="Start with calibrate_yaw_start")
+        return {"yaw_deg": motion.yaw_deg()}
 
     def set_mapping(self, **fields: Any) -> dict[str, Any]:
         """Change fields of the mapping section; the others stay.

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleop_app.core.config import MappingSection
+from teleop_app.core.errors import StationError
 from teleop_app.core.geometry import (
     quat_angle,
     quat_from_rotvec,
@@ -23,7 +24,9 @@ from teleop_app.mapping.frames import FLU_FROM_OPENXR, flu_from_openxr, yaw_quat
 from teleop_app.mapping.gripper import GripperPickup
 from teleop_app.mapping.joint_mirror import JointMirror
 from teleop_app.mapping.retarget import ArmGoal, ArmRetargeter
+from teleop_app.mapping.symmetry import MirrorPlane
 from teleop_app.mapping.virtual_target import VirtualTarget
+from teleop_app.mapping.yaw_calibration import yaw_from_motion
 
 number = st.floats(-2.0, 2.0, width=32)
 vectors = st.tuples(number, number, number).map(np.array)
@@ -103,12 +106,25 @@ def test_mapping_virtual_target_integrates_in_the_operator_frame(home, twist, ya
     assert quat_angle(pose[3:], rotated) < 1e-6
 
 
-def test_mapping_joint_mirror_starts_where_the_follower_is():
-    mirror = JointMirror()
-    mirror.engage(np.array([1.0, 2.0]), np.array([0.0, 0.5]))
-    assert np.allclose(mirror.target(np.array([1.0, 2.0])), [0.0, 0.5])
-    assert np.allclose(mirror.target(np.array([1.2, 1.9])), [0.2, 0.4])
-    with pytest.raises(ValueError, match="2 joints cannot mirror a follower of 3"):
+def test_mapping_joint_mirror_is_absolute_and_waits_until_the_arms_are_aligned():
+    mirror = JointMirror(MappingSection(), ("left/waist", "left/elbow"))
+    mirror.engage(np.array([0.4, -0.2]), np.array([0.0, 0.0]))
+    assert np.allclose(mirror.target(np.array([0.4, -0.2]), np.array([0.1, -0.1])), [0.4, -0.2])
+    assert not mirror.aligned
+    assert mirror.apart(np.array([0.4, -0.2]), np.array([0.1, -0.1])) == ("waist", pytest.approx(0.3))
+    mirror.target(np.array([0.4, -0.2]), np.array([0.36, -0.19]))
+    assert mirror.aligned
+    assert np.allclose(mirror.target(np.array([0.9, -0.2]), np.array([0.36, -0.19])), [0.9, -0.2])
+
+
+def test_mapping_joint_mirror_refuses_a_leader_far_away_and_one_with_other_joints():
+    mirror = JointMirror(MappingSection(align_limit_rad=0.5), ("left/waist", "left/elbow"))
+    with pytest.raises(ValueError, match=r"joint 'elbow' stands -0.70 rad \(-40 deg\) from .*limit 0.50"):
+        mirror.engage(np.array([0.4, -0.7]), np.zeros(2))
+    mirror.engage(np.array([0.4, -0.4]), np.zeros(2))
+    with pytest.raises(ValueError, match="'waist' stands"):  # moved away while the follower was coming
+        mirror.target(np.array([0.6, -0.4]), np.zeros(2))
+    with pytest.raises(ValueError, match="2 joints cannot mirror a follower of 3; it must send the pose"):
         mirror.engage(np.zeros(2), np.zeros(3))
 
 
@@ -156,12 +172,106 @@ def test_mapping_retargeter_pulls_a_virtual_target_back_from_a_wall():
     assert goal.pose[0] < 0.1
 
 
-def test_mapping_retargeter_mirrors_joints():
+def test_mapping_retargeter_mirrors_joints_once_aligned():
     retargeter = ArmRetargeter(MappingSection(), 0.005)
     retargeter.engage(_present(), pickup=False)
-    first = retargeter.goal(ArmInput(clutch=True, joints=np.array([2.0, 2.0])), 1)
-    moved = retargeter.goal(ArmInput(clutch=True, joints=np.array([2.1, 2.0])), 2)
-    assert first.joints is not None
-    assert moved.joints is not None
-    assert np.allclose(first.joints, [0.5, -0.5])
-    assert np.allclose(moved.joints, [0.6, -0.5])
+    leader = ArmInput(clutch=True, joints=np.array([0.9, -0.5]))
+    coming = retargeter.goal(leader, 1, np.array([0.5, -0.5]))
+    assert coming.joints is not None and np.allclose(coming.joints, [0.9, -0.5])
+    assert "joint '1' is 0.40 rad away" in coming.aligning
+    assert coming.speed_rad_s == 0.5
+    there = retargeter.goal(leader, 2, np.array([0.89, -0.5]))
+    assert not there.aligning and there.speed_rad_s is None
+
+
+def test_mapping_retargeter_takes_the_pose_of_a_leader_with_other_joints():
+    retargeter = ArmRetargeter(MappingSection(filter=False), 0.005)
+    retargeter.engage(_present(), pickup=False)
+    pose = np.array([1.0, 1.0, 1.0, 1.0, 0, 0, 0])
+    goal = retargeter.goal(ArmInput(clutch=True, joints=np.zeros(5), pose=pose), 1)
+    assert goal.pose is not None and np.allclose(goal.pose, _present().pose)
+    with pytest.raises(ValueError, match="5 joints cannot mirror a follower of 2"):
+        retargeter.goal(ArmInput(clutch=True, joints=np.zeros(5)), 2)
+
+
+@given(hand=poses, later=poses, precise=st.lists(st.booleans(), min_size=1, max_size=8), yaw=yaws)
+def test_mapping_precision_mode_never_jumps_and_scales(hand, later, precise, yaw):
+    mapping = MappingSection(filter=False, yaw_deg=yaw, scale=2.0)
+    retargeter = ArmRetargeter(mapping, 0.005)
+    retargeter.engage(_present(), pickup=False)
+    before = None
+    for stamp, mode in enumerate([False, *precise]):
+        goal = retargeter.goal(ArmInput(clutch=True, pose=hand, precise=mode), stamp).pose
+        assert goal is not None
+        assert before is None or np.abs(goal[:3] - before[:3]).max() < 1e-9
+        before = goal
+    moved = retargeter.goal(ArmInput(clutch=True, pose=later, precise=precise[-1]), 99).pose
+    assert moved is not None and before is not None
+    scale = 2.0 * (mapping.precision_scale if precise[-1] else 1.0)
+    way = np.linalg.norm(later[:3] - hand[:3])
+    assert np.linalg.norm(moved[:3] - before[:3]) == pytest.approx(scale * way, abs=1e-9)
+
+
+def test_mapping_nudges_add_to_where_the_hand_has_put_the_arm():
+    mapping = MappingSection(filter=False, yaw_deg=90.0)
+    for asked in (
+        ArmInput(clutch=True, pose=np.array([1.0, 0, 0, 1, 0, 0, 0])),
+        ArmInput(clutch=True, twist=np.zeros(6)),
+        ArmInput(clutch=True, gripper=0.5),
+    ):
+        retargeter = ArmRetargeter(mapping, 0.005)
+        retargeter.engage(_present(), pickup=False)
+        before = retargeter.goal(asked, 1).pose
+        retargeter.nudge("x", -1)
+        after = retargeter.goal(asked, 2).pose
+        assert before is not None and after is not None
+        assert np.allclose(after[:3] - before[:3], [0, -mapping.nudge_m, 0])
+        retargeter.nudge("yaw", 1)
+        turned = retargeter.goal(asked, 3).pose
+        assert turned is not None
+        assert quat_angle(turned[3:], after[3:]) == pytest.approx(np.radians(mapping.nudge_deg))
+    with pytest.raises(ValueError, match="no nudge 'w' by 1"):
+        retargeter.nudge("w", 1)
+
+
+@given(first=poses, second=poses, angle=yaws)
+def test_mapping_a_mirror_image_moves_and_turns_as_a_mirror_does(first, second, angle):
+    normal = np.array([np.cos(angle), np.sin(angle), 0.0])
+    plane = MirrorPlane(3.0 * normal)
+    mirror = np.eye(3) - 2.0 * np.outer(normal, normal)
+    for pose in (first, second):
+        image = plane.mirrored(pose)
+        assert np.allclose(image[:3], mirror @ pose[:3], atol=1e-9)
+        assert np.allclose(quat_to_matrix(image[3:]), mirror @ quat_to_matrix(pose[3:]) @ mirror, atol=1e-7)
+        assert np.allclose(plane.mirrored(image)[:3], pose[:3], atol=1e-9)
+    assert MirrorPlane.between(np.zeros(3), np.array([0.0, 0.0, 1.0])) is None
+
+
+def _line(yaw_deg: float, length: float = 0.35, climb: float = 0.0, bend: float = 0.0) -> np.ndarray:
+    t = np.linspace(0.0, 1.0, 50)
+    way = np.stack([t * length, bend * np.sin(np.pi * t), t * climb], axis=1)
+    return np.array([5.0, -2.0, 1.0]) + np.array([quat_rotate(yaw_quat(yaw_deg), row) for row in way])
+
+
+@given(yaw=st.floats(-179.0, 179.0), ahead=st.floats(-90.0, 90.0))
+def test_mapping_yaw_from_a_motion_turns_the_hands_ahead_into_the_worlds(yaw, ahead):
+    found = yaw_from_motion(_line(yaw), ahead)
+    moved = quat_rotate(yaw_quat(found), _line(yaw)[-1] - _line(yaw)[0])
+    wanted = quat_rotate(yaw_quat(ahead), np.array([0.35, 0.0, 0.0]))
+    assert np.allclose(moved, wanted, atol=1e-6)
+    assert -180.0 <= found <= 180.0
+
+
+@pytest.mark.parametrize(
+    ("positions", "why"),
+    [
+        (_line(0.0, length=0.1), "the hand moved 0.10 m"),
+        (_line(0.0, climb=0.3), "deg up or down"),
+        (_line(0.0, bend=0.08), "left the straight line by 0.08 m"),
+        (np.zeros((1, 3)), "no motion"),
+        (np.full((5, 3), np.nan), "not finite"),
+    ],
+)
+def test_mapping_yaw_is_refused_with_the_reason(positions, why):
+    with pytest.raises(StationError, match=f"The yaw was not calibrated: .*{why}.*straight ahead"):
+        yaw_from_motion(positions)
