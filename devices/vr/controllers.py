@@ -125,7 +125,7 @@ class ControllerMapper:
         return ArmInput(
             clutch=clutch.update(squeeze, valid=True),
             pose=pose,
-            gripper=1.0 - trigger,
+            gripper=None if controller.transient else 1.0 - trigger,
             precise=self._precise[hand],
             hand=controller.joints,
         )

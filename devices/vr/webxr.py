@@ -325,6 +325,7 @@ class WebXrHeadset:
             "precise": options.precise,
             "engage": options.engage,
             "release": options.release,
+            "video": self._video_offered,
             "base": bool(self._context.config.mobile_base.driver),
             "lift": bool(self._context.config.lift.driver),
         }
