@@ -12,7 +12,8 @@ from teleop_app.safety.supervisor import SafetySupervisor
 
 SPEED_M_S = 0.05
 SPEED_RAD_S = 0.4
-_SETTLE_NS = 300 * NS_PER_MS
+_SETTLE_NS = 200 * NS_PER_MS
+_SETTLED_RAD = 1e-3
 _LIMIT_S = 10.0
 _NEAR_M = 1e-6
 _NEAR_RAD = 1e-5
@@ -37,6 +38,7 @@ class NudgeMotion:
         self, supervisor: SafetySupervisor, arms: int, arm: int, now_ns: int, period_s: float
     ) -> None:
         anchor = supervisor.anchor(arm)
+        self._supervisor = supervisor
         self.arm = arm
         self._arms = arms
         self._gripper = anchor.gripper
@@ -61,8 +63,10 @@ class NudgeMotion:
         return requests
 
     def finished(self, now_ns: int) -> bool:
-        """Whether the arm was asked to be there long enough to have come to rest."""
-        return self._there_ns > 0 and now_ns - self._there_ns >= _SETTLE_NS
+        """Whether the arm was sent there and has come to rest."""
+        if self._there_ns == 0 or now_ns - self._there_ns < _SETTLE_NS:
+            return False
+        return self._supervisor.lag_rad(self.arm) < _SETTLED_RAD
 
     def overdue(self, now_ns: int) -> bool:
         """Whether it takes longer than it can."""

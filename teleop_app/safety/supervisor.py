@@ -123,6 +123,11 @@ class SafetySupervisor:
         """Joints [rad] where the arm would come to rest if it braked now, shape (n,); changes nothing."""
         return self._limiter.state.rest[self._joints_of[arm]].copy()
 
+    def lag_rad(self, arm: int) -> float:
+        """How far the arm was sent behind its command, at the joint that is worst."""
+        mine = self._joints_of[arm]
+        return float(np.abs(self._reference[mine] - self._limiter.state.position[mine]).max())
+
     def set_posture_weight(self, weight: float) -> None:
         """How hard spare freedom is drawn to the home posture."""
         self._kinematics.set_posture_weight(weight)
