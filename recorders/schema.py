@@ -188,6 +188,27 @@ class LatencyHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceHeader:
+    """A device of the station that the episode was recorded on.
+
+    Attributes:
+        kind: `follower`, `input`, `camera`, `sensor`, `base`, `lift` or `hand`.
+        name: In the station file.
+        driver: That drives it.
+        model: Robot model of an arm, else empty.
+        verification: How far that driver was proven.
+        serial: Of the device, empty when the station file does not give one.
+    """
+
+    kind: str
+    name: str
+    driver: str
+    model: str = ""
+    verification: str = ""
+    serial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SyncPair:
     """How far apart the nearest samples of two streams are, over the episode [ms].
 
@@ -253,6 +274,7 @@ class EpisodeHeader:
         latencies: Latency calibrations in force.
         start_ns: CLOCK_MONOTONIC [ns] of the record key; what lies before is pre-roll. 0: no pre-roll.
         segment: Number of this file among those of a long episode, from 0.
+        devices: Of the station.
     """
 
     uuid: str
@@ -280,6 +302,7 @@ class EpisodeHeader:
     latencies: tuple[LatencyHeader, ...] = ()
     start_ns: int = 0
     segment: int = 0
+    devices: tuple[DeviceHeader, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

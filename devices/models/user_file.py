@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ _TOOLS: Final = (TCP, "tool0", "tcp_link", "gripper_frame_link", "ee_link", "ee_
 _MARGIN_RAD: Final = 0.1
 
 
+@lru_cache(maxsize=32)
 def file_model(path: Path) -> RobotModel:
     """The model of a file.
 

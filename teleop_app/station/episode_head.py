@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 
 import teleop_app
 from recorders.schema import AudioHeader, CameraHeader, EpisodeHeader, LatencyHeader, StreamHeader
 from recorders.writer import Attachment
+from teleop_app.core.calibration import CalibrationStore
 from teleop_app.core.clock import NS_PER_MS, ClockAnchor
 from teleop_app.core.config import LatencySection, StationConfig, station_text
 from teleop_app.core.types import CameraSetup, StreamSetup
+from teleop_app.station.device_roster import calibrations_in_force, joint_names, robot_type, station_devices
 from teleop_app.station.recorder_catalog import OpenSession
 from teleop_app.station.scene_preparation import Scene
 
-_JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate", "gripper")
+logger = logging.getLogger(__name__)
 
 
 def episode_header(
@@ -42,7 +45,6 @@ def episode_header(
         audio: Microphones that were heard.
     """
     anchor = ClockAnchor.now()
-    arms = tuple(arm.name for arm in config.arms)
     return EpisodeHeader(
         uuid=uuid,
         started_utc_ns=anchor.to_utc_ns(start_ns) if start_ns else anchor.utc_ns,
@@ -56,9 +58,9 @@ def episode_header(
         instruction=scene.instruction,
         paraphrases=scene.paraphrases or session.paraphrases,
         seed=scene.seed,
-        robot_type="viperx_bimanual" if len(arms) == 2 else "viperx",
-        arms=arms,
-        joint_names=tuple(f"{arm}/{joint}" for arm in arms for joint in _JOINTS),
+        robot_type=robot_type(config),
+        arms=tuple(arm.name for arm in config.arms),
+        joint_names=joint_names(config),
         control_rate_hz=config.control.rate_hz,
         cameras=tuple(
             _camera_header(cameras[section.name]) for section in config.cameras if section.name in cameras
@@ -69,6 +71,7 @@ def episode_header(
         streams=tuple(_stream_header(setup) for setup in streams),
         audio=tuple(audio),
         latencies=tuple(_latency_header(section) for section in config.latencies),
+        devices=station_devices(config),
     )
 
 
@@ -116,4 +119,18 @@ def episode_attachments(config: StationConfig, robot_model: str = "") -> tuple[A
     found = [Attachment("station.toml", "application/toml", station_text(config).encode())]
     if robot_model:
         found.append(Attachment("robot.xml", "application/xml", robot_model.encode()))
+    return tuple(found)
+
+
+def calibration_attachments(config: StationConfig, store: CalibrationStore) -> tuple[Attachment, ...]:
+    """The calibrations in force, `calibrations/<folder>/<serial>.toml`; unreadable ones are left out."""
+    found: list[Attachment] = []
+    for path in calibrations_in_force(config, store.files()):
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            logger.warning("the calibration %s is not kept with the episode: %s", path, error)
+            continue
+        name = f"calibrations/{path.parent.name}/{path.name}"
+        found.append(Attachment(name, "application/toml", text))
     return tuple(found)

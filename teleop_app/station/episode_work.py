@@ -13,11 +13,12 @@ from recorders.durability import Reserve
 from recorders.schema import AudioHeader
 from recorders.writer import EpisodeWriter, FinishedEpisode
 from sessions.states import EpisodeState
+from teleop_app.core.calibration import CalibrationStore
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import CatalogError, StationError, StorageError, TeleopError
 from teleop_app.core.types import CameraSetup, Event, Sample, StreamSetup, TaskStatus
 from teleop_app.station.episode_flow import EpisodeFlow, Step, Steps
-from teleop_app.station.episode_head import episode_attachments, episode_header
+from teleop_app.station.episode_head import calibration_attachments, episode_attachments, episode_header
 from teleop_app.station.episode_recording import Preroll, Recording
 from teleop_app.station.process import ProcessContext
 from teleop_app.station.recorder_catalog import OpenSession, RecorderCatalog
@@ -90,6 +91,7 @@ class EpisodeWork:
         self._feed = feed
         self._publish = publish
         self._attachments = episode_attachments(context.config, robot_model)
+        self._calibrations = CalibrationStore(context.data.calibrations)
         self._reserve = Reserve(context.data.open)
         self._disk_due_ns = 0
         self.cameras: dict[str, CameraSetup] = {}
@@ -315,7 +317,7 @@ class EpisodeWork:
                 self._data.open / f"{header.uuid}.mcap",
                 header,
                 destination=self._data.episodes / f"{header.uuid}.mcap",
-                attachments=self._attachments,
+                attachments=(*self._attachments, *calibration_attachments(config, self._calibrations)),
                 flush_s=config.recording.flush_s,
                 reserve=self._reserve,
                 segment_s=config.recording.segment_s,
