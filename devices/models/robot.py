@@ -175,6 +175,8 @@ def keep_masses(spec: mujoco.MjSpec) -> None:
     model = spec.compile()
     for body in spec.bodies[1:]:
         number = model.body(body.name).id
+        if body.explicitinertial or model.body_mass[number] <= 0.0:
+            continue
         body.mass = float(model.body_mass[number])
         body.ipos, body.iquat = model.body_ipos[number].tolist(), model.body_iquat[number].tolist()
         body.inertia = model.body_inertia[number].tolist()
