@@ -190,23 +190,6 @@ class Companions(Protocol):
         ...
 
 
-@runtime_checkable
-class DrivenLeader(Protocol):
-    """An `InputDevice` with motors, whose clutch may be worked by a command. From the thread that polls."""
-
-    def engage(self, on: bool) -> None:
-        """Ask control to engage it, or let go."""
-        ...
-
-    def follow(self, on: bool) -> None:
-        """Drive it to where its arm is and hold it there, or set it free.
-
-        Raises:
-            DeviceError: It cannot be driven now.
-        """
-        ...
-
-
 class FollowerDriver(Protocol):
     """Drives one arm of a robot. Used from one thread of its own process; calls may block for a bus cycle."""
 

@@ -9,6 +9,9 @@ from devices.leaders.gravity import gravity_model
 from devices.leaders.leader_arm import LeaderArm
 from devices.leaders.options import LeaderOptions
 from devices.leaders.servo_leader import ServoLeader
+from devices.leaders.tool_pose import ToolPose
+from devices.models.cell import cell_arms
+from devices.models.library import robot_model
 from devices.servos.adapter import find_adapter
 from devices.servos.arm_checks import load_calibration
 from devices.servos.arm_layouts import find_layout
@@ -26,7 +29,8 @@ def make_leader(
     """The leader of a station file's entry.
 
     Raises:
-        ConfigError: It leads no arm or several, its layout is unknown, or its weight is.
+        ConfigError: It leads no arm or several, its layout is unknown, or its weight is, or a robot model
+            cannot be used.
     """
     layout = find_layout(options.layout, family)
     if len(context.arms) != 1:
@@ -44,5 +48,10 @@ def make_leader(
         bus = make_bus(port, options.baud, context.clock)
         return LeaderArm(bus, layout, calibration, gravity, options, context.name, context.clock)
 
-    arms = tuple(each.name for each in context.config.arms)
-    return ServoLeader(context.name, arm, arms, layout, options, make_arm, context.clock)
+    spans, start = {}, 0
+    for each in cell_arms(context.config):
+        size = len(each.joint_names) + 1
+        spans[each.name], start = slice(start, start + size), start + size
+    model = next(each.model for each in context.config.arms if each.name == arm)
+    pose_of = None if layout.mirrored_by(model) else ToolPose(robot_model(layout.model))
+    return ServoLeader(context.name, arm, spans[arm], pose_of, layout, options, make_arm, context.clock)

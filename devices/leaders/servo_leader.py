@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from devices.protocols import Verification
 from devices.servos.arm_layouts import ArmLayout
 from teleop_app.core.clock import NS_PER_MS, NS_PER_S, Clock
 from teleop_app.core.errors import DeviceError
-from teleop_app.core.types import Actor, ArmInput, ControlTick, InputSample
+from teleop_app.core.types import Actor, ArmInput, Array, ControlTick, InputSample
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _JOIN_S: Final = 2.0
 
 
 class ServoLeader:
-    """An `InputDevice`, `Waiting`, `StationObserver` and `DrivenLeader`. Its bus has a thread of its own.
+    """An `InputDevice`, `Waiting`, `StationObserver` and `Reporting`. Its bus has a thread of its own.
 
     A sample always carries a reading of its own; nothing is repeated. A reading that misses a servo gives no
     sample, and when that lasts longer than `DROPOUT_NS`, invalid samples and a sentence.
@@ -33,7 +33,9 @@ class ServoLeader:
     Args:
         name: Source name.
         arm: The arm it leads.
-        arms: Every arm of the station, in its order.
+        span: Of that arm in the station's joint vector.
+        pose_of: The leader's end effector in its base frame for its joints, for an arm of other kinematics;
+            None where the arm repeats its joints.
         layout: Of the leader.
         options: Of the leader.
         make_arm: Makes the arm on its bus: loads its calibration; called at every `start`.
@@ -44,7 +46,8 @@ class ServoLeader:
         self,
         name: str,
         arm: str,
-        arms: tuple[str, ...],
+        span: slice,
+        pose_of: Callable[[Array], Array] | None,
         layout: ArmLayout,
         options: LeaderOptions,
         make_arm: Callable[[], LeaderArm],
@@ -52,7 +55,8 @@ class ServoLeader:
     ) -> None:
         self._name = name
         self._arm_name = arm
-        self._place, self._arms = arms.index(arm), len(arms)
+        self._span = span
+        self._pose_of = pose_of
         self._layout = layout
         self._make_arm = make_arm
         self._clock = clock
@@ -70,8 +74,8 @@ class ServoLeader:
         self._invalid = True
         self._seq = 0
         self._text = ""
-        self._alike = False
-        self.lost = 0
+        self._seen_ns = -_SILENT_NS
+        self._lost = 0
 
     @property
     def name(self) -> str:
@@ -89,22 +93,27 @@ class ServoLeader:
         return ("tick",)
 
     @property
-    def report(self) -> tuple[str, str]:
-        """State (`free`, `gravity`, `follow`, `aligned`, `lost`), and a sentence when something is off."""
+    def state(self) -> str:
+        """`free`, `gravity`, `follow` (driven to its arm), `aligned` (and there), or `lost`."""
         arm = self._arm
-        if arm is None:
-            return "lost", self._text
-        state = "aligned" if arm.drive is Drive.FOLLOW and arm.aligned else arm.drive.value
-        return state, self._text or arm.remark
+        if arm is None or self._fault is not None:
+            return "lost"
+        return "aligned" if arm.drive is Drive.FOLLOW and arm.aligned else arm.drive.value
 
     @property
-    def values(self) -> dict[str, float]:
-        """The newest joint angles [rad] and gripper, for the Setup page."""
-        newest = self._newest
-        if newest is None:
-            return {}
-        pairs = zip(self._layout.names, newest.q.tolist(), strict=True)
-        return {name: value for name, value in pairs if np.isfinite(value)}
+    def sentence(self) -> str:
+        """What is off: a lost servo, an alarm, drift."""
+        return self._text or (self._arm.remark if self._arm is not None else "")
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """`lost`: readings that missed a servo."""
+        return {"lost": float(self._lost)}
+
+    @property
+    def commands(self) -> Mapping[str, Callable[..., dict[str, Any]]]:
+        """`engage{on}` works its clutch; `follow{on}` drives it to its arm, or sets it free."""
+        return {"engage": self.engage, "follow": self.follow}
 
     def start(self) -> None:
         """Open the bus, check the arm and begin to read it.
@@ -172,7 +181,7 @@ class ServoLeader:
             sentence = f"The leader {self._name!r} reports an alarm: {listed}."
             return self._invalid_sample(now_ns, f"{sentence} Switch its power off and on.")
         if not newest.whole:
-            self.lost += 1
+            self._lost += 1
             if now_ns - self._whole_ns <= DROPOUT_NS:
                 return None
             return self._invalid_sample(now_ns, self._missing_sentence(newest))
@@ -184,17 +193,27 @@ class ServoLeader:
             return
         now_ns = self._clock.now_ns()
         self._clutch.watch(value.state, now_ns)
-        size = len(self._layout.joints)
-        measured = value.measured[self._place * size : (self._place + 1) * size]
-        self._alike = value.measured.size == self._arms * size
-        if self._arm is not None and self._alike and np.isfinite(measured).all():
+        measured = value.measured[self._span]
+        alike = self._pose_of is None and measured.size == len(self._layout.joints)
+        if self._arm is not None and alike and np.isfinite(measured).all():
+            self._seen_ns = now_ns
             self._arm.lead_to(measured, now_ns)
 
-    def engage(self, on: bool) -> None:
-        """Ask control to engage this leader, or let go."""
-        self._clutch.engage(on, self._clock.now_ns())
+    def engage(self, on: bool = True) -> dict[str, Any]:
+        """Ask control to engage this leader, or let go.
 
-    def follow(self, on: bool) -> None:
+        Raises:
+            DeviceError: It is driven by its motors.
+        """
+        if on and self._arm is not None and self._arm.drive is Drive.FOLLOW:
+            raise DeviceError(
+                f"The leader {self._name!r} is driven to its arm",
+                next_step="Set it free with follow{on: false}",
+            )
+        self._clutch.engage(on, self._clock.now_ns())
+        return {}
+
+    def follow(self, on: bool = True) -> dict[str, Any]:
         """Drive the leader to where the follower is, and hold it there; or set it free again.
 
         Raises:
@@ -202,13 +221,16 @@ class ServoLeader:
         """
         if self._arm is None:
             raise DeviceError(f"The leader {self._name!r} is not connected", next_step="Plug it in")
-        if on and not self._alike:
+        if on and self._clock.now_ns() - self._seen_ns > _SILENT_NS:
+            other = (
+                "its joints are others than the leader's" if self._pose_of else "control says nothing of it"
+            )
             raise DeviceError(
-                f"The leader {self._name!r} cannot be driven to the arm {self._arm_name!r}",
-                why="they have other joints, or the arm is not known yet",
+                f"The leader {self._name!r} cannot be driven to the arm {self._arm_name!r}", why=other
             )
         self._clutch.drop()
         self._arm.want(on)
+        return {}
 
     def cue(self, kind: str) -> None:
         """A leader has nothing to give a sign with."""
@@ -242,7 +264,11 @@ class ServoLeader:
         driven = self._arm is not None and self._arm.drive is Drive.FOLLOW
         if not driven:
             self._clutch.squeeze(gripper, now_ns)
-        arm = ArmInput(clutch=self._clutch.held and not driven, joints=reading.q[:-1].copy(), gripper=gripper)
+        clutch, joints = self._clutch.held and not driven, reading.q[:-1].copy()
+        if self._pose_of is None:
+            arm = ArmInput(clutch=clutch, joints=joints, gripper=gripper)
+        else:
+            arm = ArmInput(clutch=clutch, pose=self._pose_of(joints), gripper=gripper)
         return self._numbered(arm, reading.capture_ns)
 
     def _invalid_sample(self, now_ns: int, sentence: str) -> InputSample:

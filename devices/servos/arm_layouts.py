@@ -43,6 +43,7 @@ class ArmLayout:
         model: Robot model whose joints it names.
         joints: Base to gripper; the gripper is the last.
         rest: The rest posture, for people.
+        mirrors: Further models whose joints have the same order, zero and direction.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ArmLayout:
     model: str
     joints: tuple[ServoJoint, ...]
     rest: str
+    mirrors: tuple[str, ...] = ()
 
     @property
     def servos(self) -> tuple[int, ...]:
@@ -66,18 +68,22 @@ class ArmLayout:
         """Shadow ID by the ID of its joint."""
         return {joint.servo: joint.shadow for joint in self.joints if joint.shadow}
 
+    def mirrored_by(self, model: str) -> bool:
+        """Whether an arm of this model moves joint for joint as this one."""
+        return model == self.model or model in self.mirrors
+
     def named(self, servo: int) -> str:
         """`servo 3 (elbow)`."""
         owner = next((j.name for j in self.joints if servo in (j.servo, j.shadow)), "")
         return f"servo {servo} ({owner})" if owner else f"servo {servo}"
 
 
-def _interbotix(name: str, model: str) -> ArmLayout:
+def _interbotix(name: str, *models: str) -> ArmLayout:
     """ViperX-300 and WidowX-250, 6 DoF: IDs and sleep posture of the maker's configuration."""
     return ArmLayout(
         name,
         "dynamixel",
-        model,
+        models[0],
         (
             ServoJoint("waist", 1, 0.0, "to the left, seen from behind the arm"),
             ServoJoint("shoulder", 2, -1.85, "forward and down", shadow=3),
@@ -89,17 +95,18 @@ def _interbotix(name: str, model: str) -> ArmLayout:
         ),
         "asleep in its cradle: upper arm back to its stop, forearm folded down onto it, gripper pointing "
         "slightly down, waist and rolls straight",
+        models[1:],
     )
 
 
-def _gello(name: str, model: str, rest: tuple[float, ...], posture: str) -> ArmLayout:
+def _gello(name: str, models: tuple[str, ...], rest: tuple[float, ...], posture: str) -> ArmLayout:
     """GELLO: a small copy of the follower; IDs count up from the base, the gripper's trigger is the last."""
     joints = tuple(
         ServoJoint(f"joint{number}", number, angle, f"in the positive direction of joint {number}")
         for number, angle in enumerate(rest, start=1)
     )
     gripper = ServoJoint(GRIPPER, len(rest) + 1, 0.0, "open")
-    return ArmLayout(name, "dynamixel", model, (*joints, gripper), posture)
+    return ArmLayout(name, "dynamixel", models[0], (*joints, gripper), posture, models[1:])
 
 
 LAYOUTS: Final[dict[str, ArmLayout]] = {
@@ -107,19 +114,25 @@ LAYOUTS: Final[dict[str, ArmLayout]] = {
     for layout in (
         _gello(
             "gello-7",
-            "franka",
+            ("fr3", "panda"),
             (0.0, 0.0, 0.0, -pi / 2, 0.0, pi / 2, 0.0),
             "upper arm upright, forearm level and ahead, wrist pointing down, everything in one plane",
         ),
         _gello(
+            "gello-xarm7",
+            ("xarm7",),
+            (0.0, 0.0, 0.0, pi / 2, 0.0, pi / 2, 0.0),
+            "upper arm upright, forearm level and ahead, wrist pointing down, everything in one plane",
+        ),
+        _gello(
             "gello-6",
-            "ur5e",
+            ("ur5e", "ur10e"),
             (0.0, -pi / 2, pi / 2, -pi / 2, -pi / 2, 0.0),
             "upper arm upright, forearm level and ahead, wrist pointing down, everything in one plane",
         ),
         _interbotix("aloha-viperx", "viperx300"),
         _interbotix("viperx", "viperx300"),
-        _interbotix("widowx", "widowx250"),
+        _interbotix("widowx", "widowx250", "viperx300"),
         ArmLayout(
             "so101",
             "feetech",

@@ -23,13 +23,17 @@ ARMS = {
     "gello-7": ("dynamixel-leader", DYNAMIXEL_ARMS["gello"]),
     "aloha-viperx": ("dynamixel-leader", DYNAMIXEL_ARMS["widowx"]),
 }
-STATION = StationConfig(
-    arms=[
-        ArmSection(name="left", workspace_min=[-1, -1, 0], workspace_max=[1, 1, 1]),
-        ArmSection(name="right", workspace_min=[-1, -1, 0], workspace_max=[1, 1, 1]),
-    ]
-)
 PATIENCE_S = 5.0
+LEFT = 7  # joints of the other arm, which is a ViperX
+
+
+def station(model: str) -> StationConfig:
+    box = {"workspace_min": [-1.0, -1.0, 0.0], "workspace_max": [1.0, 1.0, 1.0]}
+    arms = [
+        ArmSection.model_validate({"name": "left", "model": "viperx300"} | box),
+        ArmSection.model_validate({"name": "right", "model": model} | box),
+    ]
+    return StationConfig(arms=arms)
 
 
 class Rig:
@@ -42,8 +46,9 @@ class Rig:
         self.store.save(self.arm.calibration("L1", self.driver))
         self.samples: list[InputSample] = []
 
-    def leader(self, **options: object) -> ServoLeader:
-        context = DeviceContext("lead", ("right",), STATION, self.store, MonotonicClock())
+    def leader(self, model: str = "", **options: object) -> ServoLeader:
+        config = station(model or self.arm.layout.model)
+        context = DeviceContext("lead", ("right",), config, self.store, MonotonicClock())
         given = {"port": self.arm.port.path, "serial": "L1", "layout": self.arm.layout.name, "rate_hz": 200}
         return make_device(DriverKind.INPUT, self.driver, context, given | options)
 
@@ -56,7 +61,7 @@ class Rig:
                 self.samples.append(sample)
                 if done(sample):
                     return sample
-        raise AssertionError(f"not seen; report {leader.report}")
+        raise AssertionError(f"not seen; report {leader.state}: {leader.sentence}")
 
 
 @pytest.fixture(params=["so101", "gello-7"])
@@ -109,7 +114,6 @@ def test_a_leader_gives_calibrated_joints_each_reading_once(rig: Rig) -> None:
     stamps = [each.capture_ns for each in rig.samples]
     assert stamps == sorted(set(stamps))
     assert [each.seq for each in rig.samples] == list(range(1, len(rig.samples) + 1))
-    assert leader.values.keys() == set(rig.arm.layout.names)
     last = leader.poll()
     assert last is not None and not valid(last)  # the last sample holds nothing
 
@@ -126,14 +130,14 @@ def test_a_silent_servo_makes_samples_invalid_with_a_sentence_and_comes_back(rig
         sample = rig.until(leader, lambda sample: not valid(sample))
         assert sample.arms["right"].joints is None and not sample.arms["right"].clutch
         name = rig.arm.layout.joints[2].name
-        assert leader.report[1] == (
+        assert leader.sentence == (
             f"The leader 'lead' lost servo 3 ({name}): no answer. Check its cable and power."
         )
         with rig.arm.port.lock:
             rig.arm.chain.servos[3].silent = False
         sample = rig.until(leader, valid)
         assert not sample.arms["right"].clutch  # it must be engaged anew
-        assert leader.report[1] == ""
+        assert leader.sentence == ""
     finally:
         leader.stop()
 
@@ -168,6 +172,24 @@ def test_a_full_turn_of_an_encoder_does_not_matter(gello: Rig) -> None:
     assert joints is not None and np.allclose(joints, 0.0, atol=2e-3)
 
 
+def test_an_arm_of_other_kinematics_is_led_by_the_end_effector(so101: Rig) -> None:
+    so101.arm.pose([0.0] * 5 + [0.5])
+    leader = so101.leader(model="ur5e")
+    leader.start()
+    try:
+        first = so101.until(leader, valid).arms["right"]
+        so101.arm.pose([np.pi / 2] + [0.0] * 4 + [0.5])
+        turned = so101.until(leader, lambda s: abs(s.arms["right"].pose[0]) < 0.2).arms["right"]  # type: ignore[index]
+        with pytest.raises(DeviceError, match="its joints are others than the leader's"):
+            leader.follow(True)
+    finally:
+        leader.stop()
+    assert first.joints is None and first.pose is not None and turned.pose is not None
+    assert first.pose[0] > 0.3 and abs(first.pose[1]) < 0.05  # straight ahead, then a quarter turn
+    assert np.hypot(*turned.pose[:2]) == pytest.approx(np.hypot(*first.pose[:2]), rel=0.3)
+    assert turned.pose[2] == pytest.approx(first.pose[2], abs=1e-3)
+
+
 # The clutch.
 
 
@@ -187,7 +209,7 @@ def test_a_held_squeeze_engages_and_a_hold_of_control_lets_go(so101: Rig) -> Non
         so101.arm.pose(open_)
         time.sleep(0.25)
         assert so101.until(leader, valid).arms["right"].clutch  # latched
-        leader.observe(tick(np.zeros(12), ControlState.HOLD))
+        leader.observe(tick(np.zeros(LEFT + 6), ControlState.HOLD))
         assert not so101.until(leader, valid).arms["right"].clutch
     finally:
         leader.stop()
@@ -199,7 +221,7 @@ def test_a_held_squeeze_engages_and_a_hold_of_control_lets_go(so101: Rig) -> Non
 def test_a_leader_is_driven_to_its_arm_in_small_steps_and_set_free_again(rig: Rig) -> None:
     n = len(rig.arm.layout.joints)
     rig.arm.pose([*[0.0] * (n - 1), 0.5])
-    target = np.concatenate([np.full(n, 9.0), np.full(n - 1, 0.3), [0.5]])
+    target = np.concatenate([np.full(LEFT, 9.0), np.full(n - 1, 0.3), [0.5]])
     leader = rig.leader(follow_speed_rad_s=2.0)
     leader.start()
     try:
@@ -211,7 +233,7 @@ def test_a_leader_is_driven_to_its_arm_in_small_steps_and_set_free_again(rig: Ri
 
         def there(sample: InputSample) -> bool:
             leader.observe(tick(target))
-            return leader.report[0] == "aligned"
+            return leader.state == "aligned"
 
         start = len(rig.samples)
         rig.until(leader, there)
@@ -222,7 +244,7 @@ def test_a_leader_is_driven_to_its_arm_in_small_steps_and_set_free_again(rig: Ri
         assert not any(sample.arms["right"].clutch for sample in rig.samples)
         assert rig.arm.torque_on
         leader.follow(False)
-        rig.until(leader, lambda _: leader.report[0] == "free")
+        rig.until(leader, lambda _: leader.state == "free")
         assert not rig.arm.torque_on
         assert np.allclose(rig.arm.q[:-1], 0.3, atol=0.06)
     finally:
@@ -234,9 +256,9 @@ def test_without_news_of_its_arm_a_driven_leader_stays(so101: Rig) -> None:
     leader = so101.leader()
     leader.start()
     try:
-        leader.observe(tick(np.full(12, 0.5)))
+        leader.observe(tick(np.full(LEFT + 6, 0.5)))
         leader.follow(True)
-        so101.until(leader, lambda _: leader.report[0] == "follow")
+        so101.until(leader, lambda _: leader.state == "follow")
         time.sleep(0.3)
         q = so101.arm.q
         time.sleep(0.1)
@@ -276,7 +298,7 @@ def test_with_gravity_compensation_the_arm_stays_and_without_it_falls(
     leader = gello.leader(gravity_compensation=factor, max_current_a=1.5)
     leader.start()
     try:
-        gello.until(leader, lambda _: leader.report[0] == "gravity")
+        gello.until(leader, lambda _: leader.state == "gravity")
         held = gello.arm.q
         assert np.abs(held - home).max() < 0.2
         time.sleep(0.4)
@@ -287,7 +309,7 @@ def test_with_gravity_compensation_the_arm_stays_and_without_it_falls(
         with gello.arm.port.lock:
             gello.arm.chain.servos[4].silent = True
         gello.until(leader, lambda sample: not valid(sample))
-        gello.until(leader, lambda _: leader.report[0] == "free")
+        gello.until(leader, lambda _: leader.state == "free")
         with gello.arm.port.lock:
             on = [n for n, servo in gello.arm.chain.servos.items() if servo.torque_on and not servo.silent]
         assert on == []
@@ -298,7 +320,7 @@ def test_with_gravity_compensation_the_arm_stays_and_without_it_falls(
 def test_the_servos_watchdog_takes_the_current_off_when_the_host_falls_silent(gello: Rig) -> None:
     leader = gello.leader(gravity_compensation=1.0)
     leader.start()
-    gello.until(leader, lambda _: leader.report[0] == "gravity")
+    gello.until(leader, lambda _: leader.state == "gravity")
     with gello.arm.port.lock:
         assert gello.arm.chain.servos[2].table(98, 1) == b"\x05"  # 100 ms
     leader.stop()
@@ -357,7 +379,7 @@ def test_an_alarm_makes_samples_invalid(rig: Rig) -> None:
             rig.arm.chain.servos[2].fail(0x20)
         rig.until(leader, lambda sample: not valid(sample))
         name = rig.arm.layout.joints[1].name
-        assert leader.report[1].startswith(f"The leader 'lead' reports an alarm: servo 2 ({name}): overload")
+        assert leader.sentence.startswith(f"The leader 'lead' reports an alarm: servo 2 ({name}): overload")
     finally:
         leader.stop()
 
@@ -399,7 +421,7 @@ def test_drift_in_the_rest_posture_is_a_warning(rig: Rig) -> None:
     try:
         rig.until(leader, valid)
         name = rig.arm.layout.names[1]
-        assert f"in its rest posture {name} by +0.25 rad" in leader.report[1]
+        assert f"in its rest posture {name} by +0.25 rad" in leader.sentence
     finally:
         leader.stop()
 
@@ -411,13 +433,13 @@ def test_a_joint_beyond_its_range_is_a_warning_in_any_posture(so101: Rig) -> Non
     leader.start()
     try:
         so101.until(leader, valid)
-        assert "elbow_flex reads 3.05 rad, its range is -2.80 to 2.80" in leader.report[1]
+        assert "elbow_flex reads 3.05 rad, its range is -2.80 to 2.80" in leader.sentence
     finally:
         leader.stop()
 
 
 def test_a_leader_leads_one_arm(so101: Rig) -> None:
-    context = DeviceContext("lead", ("left", "right"), STATION, so101.store, MonotonicClock())
+    context = DeviceContext("lead", ("left", "right"), station("so101"), so101.store, MonotonicClock())
     with pytest.raises(ConfigError, match="leads 2 arms"):
         make_device(DriverKind.INPUT, "feetech-leader", context, {"port": "/dev/x", "serial": "L1"})
 
