@@ -15,6 +15,14 @@ import numpy as np
 
 from devices.servos.bus import Array, ServoMode
 from devices.servos.dynamixel_models import amperes_per_unit, has_current_sensor, model_name
+from devices.servos.dynamixel_motion import (
+    DRIVE_MODE,
+    PROFILE,
+    TIME_BASED,
+    WATCHDOG,
+    profile_bytes,
+    watchdog_units,
+)
 from devices.servos.dynamixel_packets import DynamixelPackets
 from devices.servos.packet_bus import PacketBus, RefusedError, place_within
 from devices.servos.packets import Status
@@ -26,13 +34,8 @@ Answer = TypeVar("Answer")
 
 RAD_PER_TICK = 2 * math.pi / 4096
 RAD_S_PER_UNIT = 0.229 * 2 * math.pi / 60
-RAD_S2_PER_UNIT = 214.577 * 2 * math.pi / 3600
-WATCHDOG_UNIT_S = 0.02
-WATCHDOG_UNITS = 127
-PROFILE_UNITS = 32767
 MODE, CURRENT_LIMIT, LIMITS, TORQUE, HARDWARE_ERROR = 11, 38, 48, 64, 70
 GOAL_CURRENT, GOAL_POSITION, STATE, PRESENT_POSITION = 102, 116, 126, 132
-WATCHDOG, PROFILE = 98, 108
 TOLERANCE_TICKS = 32
 STATE_LENGTH = 10
 STATUS_BYTES = 11
@@ -167,6 +170,32 @@ class DynamixelBus(PacketBus):
             units[servo] = unit.to_bytes(2, "little", signed=True)
         self._packets.sync_write(GOAL_CURRENT, units)
 
+    def limit_motion(self, servos: Sequence[int], velocity_rad_s: float, acceleration_rad_s2: float) -> None:
+        """Caps of the servos' own profile; see `MotionBus.limit_motion`."""
+        data = profile_bytes(velocity_rad_s, acceleration_rad_s2)
+        self._for_each(servos, "limit its motion", lambda servo: self._profile(servo, data))
+
+    @property
+    def has_watchdog(self) -> bool:
+        """True: the X series stops when the bus falls silent."""
+        return True
+
+    def set_watchdog(self, servos: Sequence[int], timeout_s: float) -> None:
+        """Stop when the bus is silent; see `MotionBus.set_watchdog`."""
+        units = watchdog_units(timeout_s)
+        self._for_each(servos, "take its watchdog", lambda servo: self._watch(servo, units))
+
+    def _profile(self, servo: int, data: bytes) -> None:
+        if self._fetch(servo, DRIVE_MODE, 1)[0] & TIME_BASED:
+            raise RefusedError("its profile is time-based; clear bit 2 of Drive Mode (10)")
+        self._write(servo, PROFILE, data)
+
+    def _watch(self, servo: int, units: int) -> None:
+        # A watchdog that has tripped takes nothing but 0.
+        self._write(servo, WATCHDOG, b"\x00")
+        if units:
+            self._write(servo, WATCHDOG, bytes((units,)))
+
     def restart(self, servo: int) -> None:
         """Reboot a servo, which clears its hardware error. Its torque goes off: hold the arm.
 
@@ -189,31 +218,6 @@ class DynamixelBus(PacketBus):
                 why=str(error),
                 next_step="Check its supply and cable",
             ) from error
-
-    def limit_motion(self, servos: Sequence[int], velocity_rad_s: float, acceleration_rad_s2: float) -> None:
-        """Profile velocity and acceleration; see `MotionBus.limit_motion`."""
-        units = [
-            0 if value <= 0.0 else min(PROFILE_UNITS, max(1, round(value / unit)))
-            for value, unit in ((acceleration_rad_s2, RAD_S2_PER_UNIT), (velocity_rad_s, RAD_S_PER_UNIT))
-        ]
-        data = b"".join(unit.to_bytes(4, "little") for unit in units)
-        self._for_each(servos, "limit its motion", lambda servo: self._write(servo, PROFILE, data))
-
-    @property
-    def has_watchdog(self) -> bool:
-        """Every servo of the X series has one."""
-        return True
-
-    def set_watchdog(self, servos: Sequence[int], timeout_s: float) -> None:
-        """Bus watchdog, cleared first: one that has struck takes no other value; see `MotionBus`."""
-        units = min(WATCHDOG_UNITS, max(1, round(timeout_s / WATCHDOG_UNIT_S))) if timeout_s > 0.0 else 0
-
-        def arm(servo: int) -> None:
-            self._write(servo, WATCHDOG, b"\x00")
-            if units:
-                self._write(servo, WATCHDOG, bytes((units,)))
-
-        self._for_each(servos, "set its watchdog", arm)
 
     def _reset(self) -> None:
         self._ranges.clear()

@@ -13,7 +13,7 @@ import numpy as np
 
 from devices.servos.bus import Array, ServoMode
 from devices.servos.feetech_packets import FeetechPackets
-from devices.servos.packet_bus import PacketBus, RefusedError, place_within
+from devices.servos.packet_bus import PacketBus, RefusedError, limit_units, place_within
 from devices.servos.packets import Status
 from devices.servos.serial_line import SerialLine
 from teleop_app.core.clock import Clock, MonotonicClock
@@ -23,11 +23,10 @@ STEPS = 4096
 RAD_PER_STEP = 2 * math.pi / STEPS
 ACCELERATION, SPEED = 41, 46
 AMPERES_PER_UNIT = 0.0065
-STEPS_S2_PER_UNIT = 100
-HIGHEST_ACCELERATION = 254
-HIGHEST_SPEED = 3400
 MODEL, LIMITS, MODE, TORQUE, GOAL, LOCK, STATE = 3, 9, 33, 40, 42, 55, 56
 TOLERANCE_STEPS = 32
+ACCELERATION, SPEED = 41, 46
+HIGHEST_ACCELERATION, HIGHEST_SPEED = 254, 3400
 STATE_LENGTH = 15
 STATUS_BYTES = 6
 HIGHEST_ID = 20
@@ -109,21 +108,19 @@ class FeetechBus(PacketBus):
         raise DeviceError(f"The servos on {self.port} have no current mode")
 
     def limit_motion(self, servos: Sequence[int], velocity_rad_s: float, acceleration_rad_s2: float) -> None:
-        """Goal speed and acceleration of every move; see `MotionBus.limit_motion`."""
-        speed = min(HIGHEST_SPEED, max(0, round(velocity_rad_s / RAD_PER_STEP)))
-        acceleration = min(
-            HIGHEST_ACCELERATION, max(0, round(acceleration_rad_s2 / RAD_PER_STEP / STEPS_S2_PER_UNIT))
-        )
+        """Caps of speed (46, steps/s) and acceleration (41, 100 steps/s^2); see `MotionBus.limit_motion`."""
+        speed = limit_units(velocity_rad_s, RAD_PER_STEP, HIGHEST_SPEED).to_bytes(2, "little")
+        acceleration = limit_units(acceleration_rad_s2, 100 * RAD_PER_STEP, HIGHEST_ACCELERATION)
 
         def limit(servo: int) -> None:
             self._write(servo, ACCELERATION, bytes((acceleration,)))
-            self._write(servo, SPEED, speed.to_bytes(2, "little"))
+            self._write(servo, SPEED, speed)
 
         self._for_each(servos, "limit its motion", limit)
 
     @property
     def has_watchdog(self) -> bool:
-        """False: the STS series has none."""
+        """False: the STS series goes on towards its last goal."""
         return False
 
     def set_watchdog(self, servos: Sequence[int], timeout_s: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
@@ -253,6 +254,17 @@ def place_within(value: int, limits: tuple[int, int], tolerance: int) -> int:
     if not low - tolerance <= value <= high + tolerance:
         raise RefusedError(f"it stands at {value}, outside of its limits {low} to {high}, and would jump")
     return min(max(value, low), high)
+
+
+def limit_units(value: float, unit: float, highest: int) -> int:
+    """A cap in a register's units; 0 is none, and a cap is never rounded down to none.
+
+    Raises:
+        ValueError: It is not a number of at least 0.
+    """
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"a limit of motion is a number of at least 0, not {value}")
+    return min(max(round(value / unit), 1), highest) if value > 0 else 0
 
 
 def _ids(servos: Sequence[int] | Mapping[int, str]) -> str:

@@ -394,3 +394,37 @@ def test_a_feetech_servo_takes_its_place_as_the_middle_and_locks_its_eeprom_agai
         with pytest.raises(DeviceError, match="have no current mode"):
             bus.set_mode([1], ServoMode.CURRENT)
         bus.close()
+
+
+def test_servos_limit_their_own_motion(rig: Rig) -> None:
+    rig.bus.limit_motion(IDS, 0.5, 2.0)
+    rig.bus.set_torque([1], True)
+    rig.bus.write_positions([1], np.array([6.0]))
+    assert _eventually(lambda: rig.bus.read([1]).velocity[0] > 0.3)
+    assert rig.bus.read([1]).velocity[0] == pytest.approx(0.5, abs=0.03)
+    rig.bus.limit_motion(IDS, 0.0, 0.0)
+    assert rig.bus.read([1]).velocity[0] > 1.0
+    with pytest.raises(ValueError, match="not nan"):
+        rig.bus.limit_motion(IDS, math.nan, 1.0)
+
+
+def test_a_watchdog_stops_the_servo_when_the_host_falls_silent(rig: Rig) -> None:
+    if not isinstance(rig.bus, DynamixelBus):
+        assert not rig.bus.has_watchdog
+        with pytest.raises(DeviceError, match="have no watchdog"):
+            rig.bus.set_watchdog(IDS, 0.1)
+        return
+    rig.bus.limit_motion([1], 1.0, 0.0)
+    rig.bus.set_torque([1], True)
+    rig.bus.set_watchdog([1], 0.02)
+    rig.bus.write_positions([1], np.array([6.0]))
+    time.sleep(0.1)
+    stopped = rig.bus.read([1]).position[0]
+    assert math.pi < stopped < 5.9
+    rig.bus.write_positions([1], np.array([6.0]))
+    assert rig.bus.read([1]).position[0] == pytest.approx(stopped, abs=2 * TICK)
+    rig.bus.set_watchdog([1], 0.0)
+    rig.bus.write_positions([1], np.array([6.0]))
+    assert _eventually(lambda: rig.bus.read([1]).position[0] > stopped + 0.05)
+    with pytest.raises(ValueError, match="waits 0 to 2.54 s"):
+        rig.bus.set_watchdog([1], 3.0)
