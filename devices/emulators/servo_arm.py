@@ -15,6 +15,7 @@ from devices.servos.bus import Array
 from teleop_app.core.calibration import ArmCalibration, JointCalibration
 
 _MIDDLE = np.pi
+_SECONDARY_ID = 12
 _RANGE_RAD = 2.8
 _STROKE_RAD = 1.0
 
@@ -40,6 +41,8 @@ class EmulatedArm:
         chain = DynamixelChain if self.layout.family == "dynamixel" else FeetechChain
         self.chain = chain(models)
         self.port = PtyPort(self.chain, link=link, wire_time=wire_time)
+        for servo, shadow in self.layout.shadows.items():
+            self.chain.servos[shadow].write(_SECONDARY_ID, bytes((servo,)))
         count = len(self.layout.joints)
         self._sign = np.array([-1.0 if i % 2 else 1.0 for i in range(count)])
         self._sign[-1] = 1.0

@@ -16,7 +16,7 @@ import numpy as np
 
 from devices.servos.arm_checks import check_servos, check_states
 from devices.servos.arm_layouts import GRIPPER, ArmLayout
-from devices.servos.bus import Array, ServoBus
+from devices.servos.bus import Array, CentringBus, ServoBus
 from teleop_app.core.calibration import ArmCalibration, JointCalibration
 from teleop_app.core.clock import NS_PER_S, Clock
 from teleop_app.core.errors import DeviceError
@@ -26,19 +26,22 @@ _STILL_RAD: Final = 0.02
 _STILL_NS: Final = NS_PER_S // 2
 _SIGN_RAD: Final = 0.35
 _OTHERS_SHARE: Final = 0.5
-_SWEEP_RAD: Final = 0.5
+_SWEEP_RAD: Final = 0.8
 _STROKE_RAD: Final = 0.15
+_SEAM_RAD: Final = 0.1
 
 
 class CalibrationStep(StrEnum):
     """What the person is asked to do.
 
-    START: get ready; torque goes off when it ends. REST: hold the rest posture. SIGN: turn one joint the
-    named way, joint after joint. SWEEP: move every joint through its whole range. CLOSE and OPEN: the
-    gripper. DONE: `result` may be called.
+    START: get ready; torque goes off when it ends. CENTRE: hold every joint in the middle of its range, which
+    becomes the middle of its encoder (followers whose servos can; kept in the servos). REST: hold the rest
+    posture. SIGN: turn one joint the named way, joint after joint. SWEEP: move every joint through its whole
+    range. CLOSE and OPEN: the gripper. DONE: `result` may be called.
     """
 
     START = "start"
+    CENTRE = "centre"
     REST = "rest"
     SIGN = "sign"
     SWEEP = "sweep"
@@ -47,13 +50,21 @@ class CalibrationStep(StrEnum):
     DONE = "done"
 
 
+_BEFORE_SIGNS: Final = (
+    CalibrationStep.START,
+    CalibrationStep.CENTRE,
+    CalibrationStep.REST,
+    CalibrationStep.SIGN,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class LiveJoint:
     """A joint as seen now [rad].
 
     Attributes:
         rad: Angle: the servo's own until the sign is known, then the model's.
-        lower: Smallest since the sweep began.
+        lower: Smallest since the rest posture.
         upper: Largest.
     """
 
@@ -66,7 +77,7 @@ class ArmCalibrator:
     """One thread; calls block for a bus cycle. The bus must be open and used by nobody else.
 
     Args:
-        bus: Of the arm.
+        bus: Of the arm, open; `close` closes it.
         layout: Of the arm.
         serial: Under which the calibration is stored.
         clock: For stillness.
@@ -117,10 +128,10 @@ class ArmCalibrator:
     def progress(self) -> float:
         """Share of the steps that is done, 0..1."""
         arm = len(self._layout.joints) - 1
-        order = list(CalibrationStep)
+        order = [step for step in CalibrationStep if step is not CalibrationStep.CENTRE or self._can_centre]
         done = order.index(self.step) + (self._joint if self.step is CalibrationStep.SIGN else 0)
         done += arm - 1 if order.index(self.step) > order.index(CalibrationStep.SIGN) else 0
-        return done / (len(order) - 2 + arm)
+        return done / (len(order) + arm - 2)
 
     @property
     def instruction(self) -> str:
@@ -129,6 +140,8 @@ class ArmCalibrator:
             case CalibrationStep.START:
                 held = "Hold the arm: it falls when its motors are switched off. " if self._follower else ""
                 return f"{held}The motors of {self._arm!r} are switched off when you go on."
+            case CalibrationStep.CENTRE:
+                return "Put every joint, and the gripper, into the middle of its range and keep it still."
             case CalibrationStep.REST:
                 return f"Put the arm into its rest posture and keep it still: {self._layout.rest}."
             case CalibrationStep.SIGN:
@@ -148,13 +161,17 @@ class ArmCalibrator:
         """Every joint as last seen; empty before the first `update`."""
         if self._raw is None:
             return {}
-        known = self.step not in (CalibrationStep.START, CalibrationStep.REST, CalibrationStep.SIGN)
+        known = self.step not in _BEFORE_SIGNS
         live: dict[str, LiveJoint] = {}
         for i, joint in enumerate(self._layout.joints):
             ends = (self._lower[i], self._upper[i]) if np.isfinite(self._lower[i]) else (self._raw[i],) * 2
             values = [self._model(i, raw) if known else float(raw) for raw in (self._raw[i], *ends)]
             live[joint.name] = LiveJoint(values[0], min(values[1:]), max(values[1:]))
         return live
+
+    def close(self) -> None:
+        """Close the bus; torque stays off. May be called twice."""
+        self._bus.close()
 
     def update(self) -> None:
         """Read the arm.
@@ -172,7 +189,7 @@ class ArmCalibrator:
         self._raw = raw
         if np.abs(raw - self._anchor).max() > _STILL_RAD or not self._anchor_ns:
             self._anchor, self._anchor_ns = raw, self._clock.now_ns()
-        if self.step is CalibrationStep.SWEEP:
+        if self.step in (CalibrationStep.SIGN, CalibrationStep.SWEEP):
             self._lower = np.minimum(self._lower, raw)
             self._upper = np.maximum(self._upper, raw)
 
@@ -187,9 +204,12 @@ class ArmCalibrator:
                 check_servos(self._bus, self._layout, self._arm)
                 every = [*self._layout.servos, *self._layout.shadows.values()]
                 self._bus.set_torque(every, False)
+                self.step = CalibrationStep.CENTRE if self._can_centre else CalibrationStep.REST
+            case CalibrationStep.CENTRE:
+                self._centre()
                 self.step = CalibrationStep.REST
             case CalibrationStep.REST:
-                self._rest = self._still()
+                self._rest = self._lower = self._upper = self._still()
                 self.step = CalibrationStep.SIGN
             case CalibrationStep.SIGN:
                 self._take_sign()
@@ -252,6 +272,17 @@ class ArmCalibrator:
         if self._raw is None or self._clock.now_ns() - self._anchor_ns < _STILL_NS:
             raise DeviceError("The arm still moves", next_step="Keep it still for half a second and go on")
         return self._raw.copy()
+
+    @property
+    def _can_centre(self) -> bool:
+        return self._follower and isinstance(self._bus, CentringBus)
+
+    def _centre(self) -> None:
+        self._still()
+        if isinstance(self._bus, CentringBus):
+            for servo in self._layout.servos:
+                self._bus.centre(servo)
+        self._raw, self._anchor_ns = None, 0
 
     def _take_sign(self) -> None:
         self.update()
@@ -328,15 +359,17 @@ class ArmCalibrator:
             self._check_seam((last,), np.full(last + 1, ends[0]), np.full(last + 1, ends[1]))
 
     def _check_seam(self, which: Iterable[int], lower: Array, upper: Array) -> None:
-        """A servo in position mode takes goals of one turn only."""
-        across = [i for i in which if lower[i] < 0.0 or upper[i] >= _TURN]
+        """A servo in position mode takes goals of one turn only; a little at its ends is given up."""
+        across = [i for i in which if lower[i] < -_SEAM_RAD or upper[i] >= _TURN + _SEAM_RAD]
         if across:
             listed = ", ".join(
                 f"{self._layout.joints[i].name} ({self._layout.named(self._layout.joints[i].servo)})"
                 for i in across
             )
+            middle = "Begin anew, and put each joint into the middle of its range when it is centred"
+            turned = "Take the horn off, turn the servo's shaft by half a turn and calibrate anew"
             raise DeviceError(
                 f"The range of {listed} crosses the zero of its encoder",
                 why="the servo could not be driven across it",
-                next_step="Take the horn off, turn the servo's shaft by half a turn and calibrate anew",
+                next_step=middle if self._can_centre else turned,
             )

@@ -155,3 +155,16 @@ class MotionBus(Protocol):
             DeviceError: A servo did not confirm, or has no watchdog.
         """
         ...
+
+
+@runtime_checkable
+class CentringBus(Protocol):
+    """A `ServoBus` whose servos can be told where the middle of their encoder is."""
+
+    def centre(self, servo: int) -> None:
+        """Make the place where a servo stands now the middle of its range, pi; kept in the servo.
+
+        Raises:
+            DeviceError: It did not confirm.
+        """
+        ...

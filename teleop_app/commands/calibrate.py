@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from teleop_app.commands import calibrate_arm
 from teleop_app.commands.options import (
     DataDirOption,
     JsonOption,
@@ -33,6 +34,8 @@ from teleop_app.station.launch import running_station
 
 app = typer.Typer(help="Measure latencies.", no_args_is_help=True)
 Measure = Callable[[LatencyCalibration], LatencyResult | None]
+
+app.command()(calibrate_arm.arm)
 
 
 @app.callback()
