@@ -21,6 +21,7 @@ class Scope(StrEnum):
     GLOBAL = "Everywhere"
     COLLECT = "Collect"
     DRIVE = "Driving by keys"
+    NUDGE = "Nudging by keys"
     EPISODES = "Episodes"
     HOME = "Home"
     SETUP = "Setup"
@@ -81,10 +82,23 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("gripper.toggle", "Open or close gripper", "F", Scope.DRIVE),
     ActionSpec("gripper.close", "Close gripper slowly", "C", Scope.DRIVE, held=True),
     ActionSpec("gripper.open", "Open gripper slowly", "V", Scope.DRIVE, held=True),
+    ActionSpec("precise", "Precision mode on or off", "P", Scope.DRIVE, icon="magnify-plus-outline"),
+    ActionSpec("nudge.forward", "A step away", "Shift+W", Scope.NUDGE),
+    ActionSpec("nudge.back", "A step towards you", "Shift+S", Scope.NUDGE),
+    ActionSpec("nudge.left", "A step left", "Shift+A", Scope.NUDGE),
+    ActionSpec("nudge.right", "A step right", "Shift+D", Scope.NUDGE),
+    ActionSpec("nudge.up", "A step up", "Shift+E", Scope.NUDGE),
+    ActionSpec("nudge.down", "A step down", "Shift+Q", Scope.NUDGE),
+    ActionSpec("nudge.turn_left", "Turn a little left", "Shift+Left", Scope.NUDGE),
+    ActionSpec("nudge.turn_right", "Turn a little right", "Shift+Right", Scope.NUDGE),
+    ActionSpec("nudge.tilt_up", "Tilt a little up", "Shift+Up", Scope.NUDGE),
+    ActionSpec("nudge.tilt_down", "Tilt a little down", "Shift+Down", Scope.NUDGE),
+    ActionSpec("nudge.roll_left", "Roll a little left", "Shift+PgUp", Scope.NUDGE),
+    ActionSpec("nudge.roll_right", "Roll a little right", "Shift+PgDown", Scope.NUDGE),
 )
 
 _SETTINGS_GROUP = "keys"
-_DRIVE_WITH = {Scope.DRIVE: Scope.COLLECT}
+_DRIVE_WITH = {Scope.DRIVE: Scope.COLLECT, Scope.NUDGE: Scope.COLLECT}
 
 
 class KeyTakenError(ValueError):

@@ -28,6 +28,10 @@ class Cue(StrEnum):
     DISCARDED = "discarded"
     HOLD = "hold"
     FAULT = "fault"
+    LIMIT = "limit"
+    BLOCKED = "blocked"
+    DEADMAN = "deadman"
+    ALIGNED = "aligned"
 
 
 _NOTES: dict[Cue, tuple[tuple[float, float], ...]] = {
@@ -37,6 +41,10 @@ _NOTES: dict[Cue, tuple[tuple[float, float], ...]] = {
     Cue.DISCARDED: ((523.0, 0.08), (392.0, 0.14)),
     Cue.HOLD: ((440.0, 0.10), (0.0, 0.05), (440.0, 0.10)),
     Cue.FAULT: ((330.0, 0.14), (0.0, 0.05), (330.0, 0.14), (0.0, 0.05), (247.0, 0.24)),
+    Cue.LIMIT: ((349.0, 0.05), (0.0, 0.02), (349.0, 0.05)),
+    Cue.BLOCKED: ((392.0, 0.06), (294.0, 0.10)),
+    Cue.DEADMAN: ((294.0, 0.08), (0.0, 0.04), (294.0, 0.08)),
+    Cue.ALIGNED: ((587.0, 0.05), (784.0, 0.09)),
 }
 """Frequency [Hz] (0 is a rest) and duration [s] of each note."""
 

@@ -20,11 +20,15 @@ class SquidOptions(Options):
         port: Where it is plugged in.
         baud: Speed of the line.
         offsets: One for each tentacle.
+        buttons: What each sucker does.
+        arms: Arm of each tentacle.
     """
 
     port: str = ""
     baud: int = Field(default=1_000_000, ge=9600, le=4_000_000)
     offsets: list[float] = Field(default_factory=list)
+    buttons: dict[str, str] = Field(default_factory=lambda: {"left.lower": "record"})
+    arms: dict[str, str] = Field(default_factory=dict)
 
 
 SQUID = Driver(
@@ -79,9 +83,9 @@ def test_a_driver_that_is_not_installed_is_told_and_its_settings_are_lines(qtbot
     form = SectionForm(model, "inputs.devices", "Input devices")
     qtbot.addWidget(form)
     options = form.grids[0].options
-    options.lines.setPlainText("port = ")
+    options.lines[""].setPlainText("port = ")
     assert "not taken over" in options.problem
-    options.lines.setPlainText('port = "/dev/ttyUSB0"\nbaud = 9600')
+    options.lines[""].setPlainText('port = "/dev/ttyUSB0"\nbaud = 9600')
     assert model.value("inputs.devices[0].options") == {"port": "/dev/ttyUSB0", "baud": 9600}
 
 
@@ -97,7 +101,7 @@ def test_another_driver_has_other_settings(qtbot, model):
     assert form.grids[0].options.editors
     model.set_value("inputs.devices[0].driver", "octopus")
     assert form.grids[0].options.editors == []
-    assert form.grids[0].options.lines is not None
+    assert list(form.grids[0].options.lines) == [""]
 
 
 def test_settings_of_the_simulated_cell_are_refused(qtbot, model):
@@ -153,3 +157,19 @@ def test_processes_have_names_for_people():
     assert process_title("input-quest") == "Input 'quest'"
     assert process_title("follower-left") == "Follower 'left'"
     assert process_title("recorder") == "recorder"
+
+
+def test_settings_that_are_tables_are_lines_with_their_defaults(qtbot, model):
+    model.add_item("inputs.devices", {"name": "arm", "driver": "squid"})
+    form = SectionForm(model, "inputs.devices", "Input devices")
+    qtbot.addWidget(form)
+    options = form.grids[0].options
+    assert options.lines["buttons"].toPlainText() == '"left.lower" = "record"'
+    options.lines["buttons"].setPlainText('"left.lower" = "estop"')
+    assert model.value("inputs.devices[0].options") == {"buttons": {"left.lower": "estop"}}
+    options.lines["arms"].setPlainText("one = 1")
+    assert "string" in options.problem
+    options.lines["arms"].setPlainText("")
+    assert options.problem == ""
+    assert model.save()
+    assert load_station(model.path).inputs.devices[0].options == {"buttons": {"left.lower": "estop"}}

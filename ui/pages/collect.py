@@ -4,10 +4,7 @@ from __future__ import annotations
 
 # ruff: noqa: N802
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-import mujoco
 import numpy as np
 from PyQt6.QtCore import QEvent, QObject, QSettings, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QHideEvent, QKeyEvent, QKeySequence, QResizeEvent, QShowEvent
@@ -20,7 +17,6 @@ from PyQt6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPlainTextEdit,
-    QPushButton,
     QStackedWidget,
     QTextEdit,
     QVBoxLayout,
@@ -32,18 +28,21 @@ from ui import theme
 from ui.actions import ActionRegistry
 from ui.bridge import CameraFrame, StationBridge
 from ui.gl.kinematics import KinematicScene
+from ui.gl.scene_feed import SceneFeed, SceneSource
 from ui.gl.scene_view import SceneView
 from ui.gl.support import gl_support
 from ui.preview_tiles import PreviewTiles
 from ui.viewmodels.collect import CollectModel
 from ui.viewmodels.collect_view import Chip, CollectView
-from ui.viewmodels.driving import HELD_ACTIONS, SAMPLE_INTERVAL_MS
+from ui.viewmodels.driving import HELD_ACTIONS, NUDGES, SAMPLE_INTERVAL_MS
 from ui.widgets.arm_selector import ArmSelector
 from ui.widgets.camera_tile import CameraTile, WidgetTile
 from ui.widgets.demonstrate_button import DemonstrateButton
+from ui.widgets.input_strip import InputStrip
 from ui.widgets.instruction_panel import InstructionPanel
 from ui.widgets.mosaic import Mosaic
 from ui.widgets.record_panel import RecordPanel
+from ui.widgets.start_card import StartCard
 from ui.widgets.state_chip import StateChip
 from ui.widgets.strip_view import StripView
 from ui.widgets.verdict_card import VerdictCard
@@ -57,19 +56,6 @@ _COMPACT_BELOW_PX = 720
 """Height of the window; the page itself may be higher than what is seen of it, and scroll."""
 SCENE_TILE = "3-D view"
 _TEXT_INPUTS = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox, QComboBox)
-
-
-@dataclass(frozen=True, slots=True)
-class SceneSource:
-    """The model the 3-D view draws.
-
-    Attributes:
-        model: Compiled model, the same as the simulation's.
-        tcp_sites: Tool site of each arm.
-    """
-
-    model: mujoco.MjModel
-    tcp_sites: Mapping[str, str] = field(default_factory=dict)
 
 
 class CollectPage(QWidget):
@@ -103,7 +89,6 @@ class CollectPage(QWidget):
         self._settings = settings
         self._view = CollectView()
         self._setups: dict[str, CameraSetup] = {}
-        self._tool_at: tuple[int, np.ndarray] | None = None
         self._held_keys = actions.held_keys()
         self._autosave_stopped = False
         self._have_still = False
@@ -116,13 +101,15 @@ class CollectPage(QWidget):
         for camera in model.config.cameras:
             self._add_camera(camera.name)
         self.scene_view: SceneView | None = None
-        self._kinematics: KinematicScene | None = None
+        self._feed: SceneFeed | None = None
         self._add_scene(scene)
         self._preview = PreviewTiles(bridge, self._tiles, self._setups, self.scene_view)
         self.strip = StripView(model.history)
         left = QVBoxLayout()
         left.setSpacing(theme.grid(1))
         left.addWidget(self.mosaic, 1)
+        self.inputs = InputStrip()
+        left.addWidget(self.inputs)
         left.addWidget(self.strip)
         box = QHBoxLayout(self)
         box.setContentsMargins(theme.grid(1), theme.grid(1), theme.grid(1), theme.grid(1))
@@ -161,14 +148,14 @@ class CollectPage(QWidget):
         support = gl_support()
         if support.usable:
             self.scene_view = SceneView(scene.model, scene.tcp_sites)
-            self._kinematics = self.scene_view.scene
+            self._feed = SceneFeed(scene, self.scene_view.scene, self.scene_view)
             for arm in self._model.config.arms:
                 self.scene_view.set_workspace(
                     arm.name, np.array(arm.workspace_min), np.array(arm.workspace_max)
                 )
             self.mosaic.add(WidgetTile(SCENE_TILE, self.scene_view))
             return
-        self._kinematics = KinematicScene(scene.model)
+        self._feed = SceneFeed(scene, KinematicScene(scene.model), None)
         note = QLabel(support.problem)
         note.setWordWrap(True)
         note.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -181,7 +168,8 @@ class CollectPage(QWidget):
         self.instruction = InstructionPanel(self.chip)
         self.record = RecordPanel(key("record"), self._model.config.recording.preroll_s)
         self.verdict = VerdictCard(self._actions, self._model.config.recording.autosave_s)
-        self.start = self._build_start()
+        self.start = StartCard()
+        self.start.sessionWanted.connect(self.sessionWanted)
         self.stack = QStackedWidget()
         for card in (self.record, self.verdict, self.start):
             self.stack.addWidget(card)
@@ -192,7 +180,8 @@ class CollectPage(QWidget):
             self._model.driving.arms,
             key("arm"),
             f"{key('clutch')} engages.  {moves} {lift} move, arrows turn, {key('gripper.toggle')} grips. "
-            "Or drag the ball in the 3-D view: Shift for depth, Ctrl to turn.",
+            "Shift with them nudges. Or drag the ball in the 3-D view: Shift for depth, Ctrl to turn.",
+            key("precise"),
         )
         self.demonstrate = DemonstrateButton(key("demonstrate"))
         column = QFrame()
@@ -206,25 +195,6 @@ class CollectPage(QWidget):
         box.addWidget(self.arms)
         box.addWidget(self.demonstrate)
         return column
-
-    def _build_start(self) -> QWidget:
-        card = QFrame()
-        card.setProperty("surface", "raised")
-        text = QLabel("No session is open. Episodes are kept in a session: who collects, and which task.")
-        text.setWordWrap(True)
-        button = QPushButton("Start a session on Home")
-        button.setProperty("kind", "primary")
-        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        button.setMinimumHeight(theme.grid(5))
-        button.clicked.connect(self.sessionWanted)
-        box = QVBoxLayout(card)
-        box.setContentsMargins(theme.grid(2), theme.grid(2), theme.grid(2), theme.grid(2))
-        box.setSpacing(theme.grid(2))
-        box.addStretch(1)
-        box.addWidget(text)
-        box.addWidget(button)
-        box.addStretch(1)
-        return card
 
     def _connect(self) -> None:
         bridge, model = self._bridge, self._model
@@ -240,6 +210,7 @@ class CollectPage(QWidget):
         self.verdict.redone.connect(model.redo)
         self.verdict.discarded.connect(model.discard)
         self.arms.chosen.connect(self._choose_arm)
+        self.arms.preciseClicked.connect(self._toggle_precise)
         self.demonstrate.clicked.connect(self._demonstrate)
         if self.scene_view is not None:
             self.scene_view.targetGrabbed.connect(self._on_grab)
@@ -258,6 +229,9 @@ class CollectPage(QWidget):
         bind("arm", self._next_arm, self)
         bind("demonstrate", self._demonstrate, self)
         bind("gripper.toggle", model.driving.toggle_gripper, self)
+        bind("precise", self._toggle_precise, self)
+        for action in NUDGES:
+            bind(action, lambda a=action: model.nudge(a), self)
         for number in range(1, 10):
             bind(f"camera.{number}", lambda n=number: self.mosaic.choose(n), self)
         self._actions.changed.connect(self._on_key_changed)
@@ -282,6 +256,10 @@ class CollectPage(QWidget):
     def _toggle_clutch(self) -> None:
         self._model.toggle_clutch()
         self._send_sample()
+        self.refresh()
+
+    def _toggle_precise(self) -> None:
+        self._model.driving.precise = not self._model.driving.precise
         self.refresh()
 
     def _demonstrate(self) -> None:
@@ -314,26 +292,20 @@ class CollectPage(QWidget):
             self._add_camera(setup.name)
 
     def _on_world(self, world: WorldState) -> None:
-        if self._kinematics is None:
-            return
-        if self.scene_view is not None:
-            self.scene_view.set_state(world.qpos, world.capture_ns)
-        else:
-            self._kinematics.update(world.qpos)
-        tools = np.array([self._kinematics.site_pose(site)[:3] for site in self._sites.values()])
-        if self._tool_at is not None and len(tools):
-            then_ns, before = self._tool_at
-            dt_s = (world.capture_ns - then_ns) / 1e9
-            if 0.0 < dt_s < 0.5:
-                speed = float(np.linalg.norm(tools - before, axis=1).max()) / dt_s
-                self._model.history.add_speed(world.capture_ns, speed)
-        self._tool_at = (world.capture_ns, tools)
+        speed = self._feed.on_world(world) if self._feed is not None else None
+        if speed is not None:
+            self._model.history.add_speed(world.capture_ns, speed)
 
     def _on_ticks(self, ticks: list[ControlTick]) -> None:
-        view = self.scene_view
-        if view is None or not ticks:
+        if not ticks:
             return
         tick = ticks[-1]
+        speed = self._feed.on_tick(tick) if self._feed is not None else None
+        if speed is not None:
+            self._model.history.add_speed(tick.measured_ns, speed)
+        view = self.scene_view
+        if view is None:
+            return
         for index, (arm, site) in enumerate(self._sites.items()):
             asked = tick.operator_pose[index] if index < len(tick.operator_pose) else None
             engaged = index < len(tick.engaged) and tick.engaged[index]
@@ -364,6 +336,8 @@ class CollectPage(QWidget):
         view = self._model.view()
         driving = self._model.driving
         self.arms.set_arms(driving.selected, driving.engaged or driving.dragging)
+        self.arms.set_precise(driving.precise)
+        self.inputs.set_inputs(self._model.input_health())
         large = self.mosaic.large
         self._preview.refresh(self._model.recorder, large, large == SCENE_TILE)
         if view == self._view:
@@ -374,6 +348,7 @@ class CollectPage(QWidget):
         self.instruction.set_instruction(view.instruction)
         self.instruction.set_progress(view.saved, view.target, view.task)
         self.chip.set_state(view.chip, view.explanation)
+        self.instruction.set_alignment(view.alignment)
         self.record.set_state(view.recorder, view.elapsed_s, view.countdown_s)
         self.record.set_figures(view.figures)
         self.record.set_note(self._record_note(view))
@@ -467,6 +442,7 @@ class CollectPage(QWidget):
             self.chip.retheme()
             self.record.retheme()
             self.arms.retheme()
+            self.inputs.retheme()
             self.demonstrate.retheme()
 
     def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:
@@ -497,7 +473,10 @@ class CollectPage(QWidget):
             return False
         if not event.isAutoRepeat():
             driving = self._model.driving
-            driving.press(action) if event.type() == QEvent.Type.KeyPress else driving.release(action)
+            if event.type() == QEvent.Type.KeyRelease:
+                driving.release(action)
+            elif not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:  # with Shift it nudges
+                driving.press(action)
         return True
 
     def _stop_autosave(self, event: QKeyEvent) -> None:

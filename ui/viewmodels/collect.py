@@ -22,16 +22,21 @@ from teleop_app.core.types import (
     ProcessStatus,
     RecorderState,
     RecorderStatus,
+    SafetyFlag,
     StationStatus,
     TaskStatus,
 )
 from ui.sounds import Cue
+from ui.viewmodels.alignment import alignment_of
 from ui.viewmodels.collect_view import Chip, CollectView, figures_of, summary_of
 from ui.viewmodels.demonstration import Demonstration
-from ui.viewmodels.driving import KeyDriver
+from ui.viewmodels.driving import NUDGES, KeyDriver
+from ui.viewmodels.input_health import InputHealth, InputWatch
+from ui.viewmodels.interventions import Intervention, InterventionWatch
 from ui.viewmodels.strip_history import StripHistory
 from ui.viewmodels.trust import TrustView, TrustWatch
 from ui.viewmodels.verdict_remarks import remarks
+from ui.widgets.alignment_bars import JointOffset
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +66,7 @@ class CommandPort(Protocol):
 
 _DRIVERS = {Actor.HUMAN: "human", Actor.SCRIPT: "script", Actor.POLICY: "policy"}
 _DRIVING_CHIPS = {"human": Chip.ENGAGED, "script": Chip.SCRIPT, "policy": Chip.POLICY}
+_LIMIT_CHIPS = {SafetyFlag.SINGULARITY: Chip.SINGULARITY, SafetyFlag.COLLISION: Chip.COLLISION}
 _DRIVER_WORDS = {"human": "You drive", "script": "The script drives", "policy": "The policy drives"}
 _SOUNDED = {ControlState.HOLD: Cue.HOLD, ControlState.FAULT: Cue.FAULT, ControlState.ESTOP: Cue.FAULT}
 _ENGAGE_PATIENCE_NS = 1_500_000_000
@@ -122,6 +128,8 @@ class CollectModel(QObject):
         self._recorder_state: RecorderState | None = None
         self._scene: tuple[str, int, int] | None = None
         self._task_result: bool | None = None
+        self.interventions = InterventionWatch()
+        self._inputs = InputWatch(config)
         self._trust_watch = TrustWatch()
         self._trust = TrustView()
 
@@ -139,7 +147,9 @@ class CollectModel(QObject):
         """The station was found or lost; what was known of it is forgotten when lost."""
         self._linked = linked
         self._was_linked = True
+        self._inputs.on_link(linked)
         if not linked:
+            self.interventions.clear()
             self._recorder = None
             self._recorder_state = None
             self._demonstration = None
@@ -153,7 +163,8 @@ class CollectModel(QObject):
         self._starting = starting
 
     def on_station(self, status: StationStatus) -> None:
-        """The station's processes: whether a scripted operator is among them."""
+        """The station's processes: how the inputs do, whether a scripted operator is among them."""
+        self._inputs.on_station(status)
         self._has_operator = any(
             p.process == OPERATOR and p.state is ProcessState.RUNNING for p in status.processes
         )
@@ -183,6 +194,7 @@ class CollectModel(QObject):
             self._control_state = tick.state
             if tick.state in (ControlState.ESTOP, ControlState.FAULT):
                 self.driving.release_all()
+        self.interventions.on_ticks(ticks)
         self._follow_engagement(tick)
         if self._demonstration is not None and self._demonstration.is_over(tick):
             self._demonstration = None
@@ -255,7 +267,15 @@ class CollectModel(QObject):
 
     def on_event(self, event: Event) -> None:
         """Something that happened once."""
-        if event.kind == "recorder.saved":
+        sound = self.interventions.on_event(event)
+        if sound is not None:
+            self.cue.emit(sound)
+        if event.kind == "control.aligned":
+            self.cue.emit(Cue.ALIGNED)
+        elif event.kind in ("control.align_refused", "control.refused"):
+            self.cue.emit(Cue.DEADMAN)
+            self.told.emit(event.text, False)
+        elif event.kind == "recorder.saved":
             self.cue.emit(Cue.SAVED)
             self.told.emit("Episode saved", True)
         elif event.kind == "recorder.discarded":
@@ -290,6 +310,7 @@ class CollectModel(QObject):
                 estop=tick is not None and tick.state is ControlState.ESTOP,
                 can_demonstrate=self._can_demonstrate,
                 demonstrating=self._demonstration is not None,
+                alignment=self._alignment(),
             )
         return CollectView(
             chip=chip,
@@ -315,7 +336,20 @@ class CollectModel(QObject):
             demonstrating=self._demonstration is not None,
             trust=self._trust,
             preroll_s=int(recorder.preroll_s * 10) / 10,
+            alignment=self._alignment(),
         )
+
+    def _alignment(self) -> tuple[JointOffset, ...]:
+        tick = self._tick
+        if tick is None or tick.state is not ControlState.ALIGNING:
+            return ()
+        return alignment_of(tick, self.driving.arms, self.config.mapping)
+
+    def input_health(self) -> tuple[InputHealth, ...]:
+        """Returns how every input does now."""
+        tick = self._tick
+        driver = tick.source if tick is not None and any(tick.engaged) else ""
+        return self._inputs.view(driver, self.driving.active)
 
     @property
     def _can_demonstrate(self) -> bool:
@@ -347,6 +381,9 @@ class CollectModel(QObject):
                     tick.reason or "An arm does not answer. See the pre-flight list on Setup.",
                     None,
                 )
+            case ControlState.HOLD | ControlState.IDLE if self._not_enabled is not None:
+                said = self._not_enabled.text
+                return Chip.DEADMAN, f"{said} Hold it, then engage anew.", None
             case ControlState.HOLD:
                 resume = _RESUME.format(key=self._key("clutch"))
                 reason = tick.reason or "The input is missing or was refused."
@@ -357,6 +394,11 @@ class CollectModel(QObject):
                 line = self._driving_line(tick, driver)
                 if driver == "script":
                     line += f". {self._key('clutch')} takes over."
+                limit = next(iter(self.interventions.active), None)
+                if limit is not None:
+                    line = limit.sentence
+                    if limit.grave or not recording:
+                        return _LIMIT_CHIPS.get(limit.flag, Chip.LIMIT), line, driver
                 if recording:
                     return Chip.RECORDING, line, driver
                 return _DRIVING_CHIPS.get(driver or "", Chip.ENGAGED), line, driver
@@ -365,6 +407,11 @@ class CollectModel(QObject):
                 return (
                     (Chip.RECORDING, f"Nobody drives. {line}", None) if recording else (Chip.IDLE, line, None)
                 )
+
+    @property
+    def _not_enabled(self) -> Intervention | None:
+        active = self.interventions.active
+        return next((each for each in active if each.flag is SafetyFlag.DEADMAN), None)
 
     def _driving_line(self, tick: ControlTick, driver: str | None) -> str:
         arms = [arm for arm, on in zip(self.driving.arms, tick.engaged, strict=False) if on]
@@ -421,6 +468,18 @@ class CollectModel(QObject):
     def _on_demonstration_refused(self, error: TeleopError) -> None:
         self._demonstration = None
         self.refused.emit(error)
+
+    def nudge(self, action: str) -> None:
+        """Moves the selected arm by one small step."""
+        axis, sign = NUDGES[action]
+        self._port.call(
+            "control",
+            "nudge",
+            failed=lambda error: self.told.emit(error.sentence, False),
+            arm=self.driving.selected,
+            axis=axis,
+            sign=sign,
+        )
 
     def stop_autosave(self) -> bool:
         """Stops the countdown to the automatic save; returns whether one ran."""

@@ -9,6 +9,7 @@ from teleop_app.core.types import RecorderState, RecorderStatus
 from ui.theme import Role
 from ui.viewmodels.trust import TrustView
 from ui.viewmodels.verdict_remarks import Remark
+from ui.widgets.alignment_bars import JointOffset
 
 
 class Chip(Enum):
@@ -24,6 +25,10 @@ class Chip(Enum):
     POLICY = ("The policy drives", "robot", Role.POLICY)
     RECORDING = ("Recording", "record-circle", Role.RECORDING)
     HOLD = ("Hold", "pause-octagon", Role.WARNING)
+    DEADMAN = ("Not enabled", "foot-print", Role.WARNING)
+    SINGULARITY = ("Singularity", "axis-arrow-lock", Role.WARNING)
+    COLLISION = ("Too near", "vector-intersection", Role.WARNING)
+    LIMIT = ("At a limit", "arrow-collapse-right", Role.WARNING)
     FAULT = ("Fault", "alert", Role.FAULT)
     ESTOP = ("E-stop", "octagon", Role.FAULT)
 
@@ -71,6 +76,7 @@ class CollectView:
         demonstrating: The scripted operator was asked to show the task.
         trust: Whether all of the open episode is there.
         preroll_s: Seconds before the record key that would be kept now, in tenths.
+        alignment: How far each joint of a leader is from its follower, while they are being matched.
     """
 
     chip: Chip = Chip.STANDBY
@@ -96,6 +102,7 @@ class CollectView:
     demonstrating: bool = False
     trust: TrustView = field(default_factory=TrustView)
     preroll_s: float = 0.0
+    alignment: tuple[JointOffset, ...] = ()
 
 
 def summary_of(recorder: RecorderStatus) -> str:

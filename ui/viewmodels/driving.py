@@ -42,6 +42,22 @@ _MOVES: dict[str, tuple[int, float]] = {
 """Axis of the twist and its sign; x right, y away, z up as the operator faces the cell."""
 
 _GRIPPER = {"gripper.close": -1.0, "gripper.open": 1.0}
+NUDGES: dict[str, tuple[str, int]] = {
+    "nudge.right": ("x", 1),
+    "nudge.left": ("x", -1),
+    "nudge.forward": ("y", 1),
+    "nudge.back": ("y", -1),
+    "nudge.up": ("z", 1),
+    "nudge.down": ("z", -1),
+    "nudge.tilt_up": ("roll", 1),
+    "nudge.tilt_down": ("roll", -1),
+    "nudge.roll_right": ("pitch", 1),
+    "nudge.roll_left": ("pitch", -1),
+    "nudge.turn_left": ("yaw", 1),
+    "nudge.turn_right": ("yaw", -1),
+}
+"""Axis and sign of one step, along and about the same axes as the moves."""
+
 HELD_ACTIONS = frozenset(_MOVES) | frozenset(_GRIPPER)
 
 
@@ -51,6 +67,9 @@ class KeyDriver:
     Args:
         arms: Names in station order.
         mapping: Speeds, and the scale and yaw that a dragged pose must undo.
+
+    Attributes:
+        precise: Precision mode: motion is scaled down by `mapping.precision_scale`.
     """
 
     def __init__(self, arms: Sequence[str], mapping: MappingSection) -> None:
@@ -58,6 +77,7 @@ class KeyDriver:
             raise ValueError("Driving needs at least one arm.")
         self._arms = tuple(arms)
         self._mapping = mapping
+        self.precise = False
         self._selected = self._arms[0]
         self._engaged: str | None = None
         self._held: set[str] = set()
@@ -203,9 +223,11 @@ class KeyDriver:
             self._move_gripper(driven, dt_s)
             gripper = self._gripper.get(driven)
             if self._drag is not None:
-                arms[driven] = ArmInput(clutch=True, pose=self._hand_pose(self._drag[1]), gripper=gripper)
+                arms[driven] = ArmInput(
+                    True, pose=self._hand_pose(self._drag[1]), gripper=gripper, precise=self.precise
+                )
             else:
-                arms[driven] = ArmInput(clutch=True, twist=self._twist(), gripper=gripper)
+                arms[driven] = ArmInput(True, twist=self._twist(), gripper=gripper, precise=self.precise)
         return self._numbered(now_ns, arms) if arms else None
 
     def resting(self, now_ns: int) -> InputSample:

@@ -15,9 +15,17 @@ class ArmSelector(QFrame):
     """One button an arm; the selected one is outlined, the engaged one filled in the human's colour."""
 
     chosen = pyqtSignal(str)
+    preciseClicked = pyqtSignal()
 
-    def __init__(self, arms: Sequence[str], key: str, hint: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, arms: Sequence[str], key: str, hint: str, precise_key: str = "", parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
+        self._precise = False
+        self.precise = QPushButton(f"Precise {precise_key}".strip())
+        self.precise.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.precise.setToolTip("Precision mode: keys and mouse move the arm more finely.")
+        self.precise.clicked.connect(self.preciseClicked)
         self._buttons: dict[str, QPushButton] = {}
         self._selected = ""
         self._engaged: str | None = None
@@ -27,6 +35,7 @@ class ArmSelector(QFrame):
         row.setSpacing(theme.grid(1))
         row.addWidget(caption)
         row.addStretch(1)
+        row.addWidget(self.precise)
         for arm in arms:
             button = QPushButton(arm)
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -55,9 +64,21 @@ class ArmSelector(QFrame):
             self._selected, self._engaged = selected, engaged
             self.retheme()
 
+    def set_precise(self, on: bool) -> None:
+        """Shows whether precision mode is on."""
+        if on != self._precise:
+            self._precise = on
+            self.precise.setAccessibleName(f"Precision mode {'on' if on else 'off'}")
+            self.retheme()
+
     def retheme(self) -> None:
         """Takes the colours of the theme in force."""
         t = theme.tokens()
+        fill, ink, edge = (t.raised, t.text, t.text) if self._precise else ("transparent", t.muted, t.border)
+        self.precise.setStyleSheet(
+            f"QPushButton {{ background: {fill}; color: {ink}; border: 1px solid {edge};"
+            f" border-radius: 4px; padding: 4px 8px; }}"
+        )
         for arm, button in self._buttons.items():
             if arm == self._engaged:
                 fill, ink, edge = t.human, theme.text_on(t.human), t.human

@@ -8,7 +8,7 @@ from typing import Any
 import tomlkit
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QFontDatabase
-from PyQt6.QtWidgets import QGridLayout, QLabel, QPlainTextEdit, QWidget
+from PyQt6.QtWidgets import QGridLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
 from ui import theme
 from ui.viewmodels.setup import SetupModel
@@ -38,8 +38,8 @@ class OptionsEditor(QWidget):
         self._driver_place = driver_place
         self._shown: object = None
         self.editors: list[FieldEditor] = []
-        self.lines: QPlainTextEdit | None = None
-        self._lines_name = ""
+        self.lines: dict[str, QPlainTextEdit] = {}
+        self._defaults: dict[str, Any] = {}
         self._problem = QLabel()
         self._problem.setProperty("kind", "error")
         self._problem.setWordWrap(True)
@@ -64,12 +64,12 @@ class OptionsEditor(QWidget):
         options: dict[str, Any] = self._model.value(self._spec.place)
         for editor in self.editors:
             editor.set_value(options.get(_name(editor), editor.spec.default))
-        if self.lines is not None and not self.lines.hasFocus():
-            self.lines.blockSignals(True)
-            self.lines.setPlainText(
-                _as_lines(options.get(self._lines_name, {}) if self._lines_name else options)
-            )
-            self.lines.blockSignals(False)
+        for name, lines in self.lines.items():
+            held = options.get(name, self._defaults[name]) if name else options
+            if not lines.hasFocus():
+                lines.blockSignals(True)
+                lines.setPlainText(_as_lines(held or {}))
+                lines.blockSignals(False)
         self.show_problems()
 
     def _build(self, driver: str, fields: tuple[FieldSpec, ...] | None) -> None:
@@ -80,7 +80,8 @@ class OptionsEditor(QWidget):
                 widget.setParent(None)
                 widget.deleteLater()
         self.editors.clear()
-        self.lines = None
+        self.lines.clear()
+        self._defaults.clear()
         self.setVisible(fields is None or bool(fields))
         self._grid.addWidget(self._problem, 0, 0, 1, 2)
         if fields is None:
@@ -102,18 +103,32 @@ class OptionsEditor(QWidget):
             self.editors.append(editor)
 
     def _build_lines(self, spec: FieldSpec | None = None, row: int = 1) -> None:
+        """Adds a text of `name = value` lines: for one setting that is a table, or for all of them."""
+        name = spec.place.rpartition(".")[2] if spec is not None else ""
         label = QLabel((spec or self._spec).label)
         label.setToolTip(spec.help if spec is not None else _LINES_HELP)
-        self._lines_name = spec.place.rpartition(".")[2] if spec is not None else ""
-        self.lines = QPlainTextEdit()
-        self.lines.setAccessibleName(label.text())
-        self.lines.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
-        self.lines.setPlaceholderText("name = value")
-        self.lines.setTabChangesFocus(True)
-        self.lines.setFixedHeight(theme.grid(9))
-        self.lines.textChanged.connect(self._on_lines)
+        lines = QPlainTextEdit()
+        lines.setAccessibleName(label.text())
+        lines.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        lines.setPlaceholderText("name = value")
+        lines.setTabChangesFocus(True)
+        lines.setFixedHeight(theme.grid(9))
+        lines.textChanged.connect(lambda: self._on_lines(name))
+        self.lines[name] = lines
+        self._defaults[name] = spec.default if spec is not None else {}
         self._grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
-        self._grid.addWidget(self.lines, row, 1)
+        column = QVBoxLayout()
+        column.setSpacing(2)
+        column.addWidget(lines)
+        if spec is not None and spec.help:
+            text = QLabel(spec.help)
+            text.setProperty("kind", "label")
+            text.setWordWrap(True)
+            column.addWidget(text)
+        holder = QWidget()
+        column.setContentsMargins(0, 0, 0, 0)
+        holder.setLayout(column)
+        self._grid.addWidget(holder, row, 1)
 
     def _on_edited(self, place: str, value: Any) -> None:
         spec = next(editor.spec for editor in self.editors if editor.spec.place == place)
@@ -121,16 +136,15 @@ class OptionsEditor(QWidget):
             value = None
         self._model.set_option(self._spec.place, place.rpartition(".")[2], value, spec.default)
 
-    def _on_lines(self) -> None:
-        text = self.lines.toPlainText() if self.lines is not None else ""
+    def _on_lines(self, name: str) -> None:
         try:
-            options = tomllib.loads(text)
+            options = tomllib.loads(self.lines[name].toPlainText())
         except tomllib.TOMLDecodeError as error:
             self._say(f"These lines are not `name = value`: {error}. They are not taken over yet.")
             return
         self._say("")
-        if self._lines_name:
-            self._model.set_option(self._spec.place, self._lines_name, options, {})
+        if name:
+            self._model.set_option(self._spec.place, name, options, self._defaults[name])
         else:
             self._model.set_value(self._spec.place, options)
 
@@ -140,7 +154,8 @@ class OptionsEditor(QWidget):
         if isinstance(self._shown, tuple) and driver != self._shown[0]:
             self.fill()
             return
-        self._say(self._model.section_problem(self._spec.place))
+        tables = (self._model.problem_at(f"{self._spec.place}.{name}") for name in self.lines if name)
+        self._say(self._model.section_problem(self._spec.place) or next(filter(None, tables), ""))
         for editor in self.editors:
             editor.set_problem(self._model.problem_at(editor.spec.place))
 

@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QSizePoli
 
 from ui import theme
 from ui.theme import FontSize, Role
+from ui.widgets.alignment_bars import AlignmentBars, JointOffset
 from ui.widgets.camera_tile import letterbox
 
 
@@ -63,6 +64,9 @@ class InstructionPanel(QFrame):
         self.instruction.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.instruction.setMinimumHeight(theme.grid(7))
         self.picture = ScenePicture()
+        self.alignment = AlignmentBars()
+        self.alignment.hide()
+        self._compact = False
         self.count = QLabel()
         self.count.setFont(theme.font(tabular=True))
         self.task = QLabel()
@@ -81,11 +85,19 @@ class InstructionPanel(QFrame):
             box.addWidget(state)
         box.addLayout(row)
         box.addWidget(self.bar)
+        box.addWidget(self.alignment)
         box.addWidget(self.picture, 1)
 
     def set_compact(self, compact: bool) -> None:
         """Leaves the picture out on a low screen: the cameras show the scene anyway."""
-        self.picture.setVisible(not compact)
+        self._compact = compact
+        self.picture.setVisible(not compact and self.alignment.isHidden())
+
+    def set_alignment(self, offsets: tuple[JointOffset, ...]) -> None:
+        """Shows how far the joints of a leader are off, in place of the picture."""
+        self.alignment.set_offsets(offsets)
+        self.alignment.setVisible(bool(offsets))
+        self.picture.setVisible(not offsets and not self._compact)
 
     def set_instruction(self, text: str) -> None:
         """Shows what to do."""
