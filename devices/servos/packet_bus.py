@@ -16,6 +16,7 @@ from teleop_app.core.clock import Clock
 from teleop_app.core.errors import DeviceError
 
 TRIES = 3
+QUIET_CYCLES = 4
 
 
 class PacketBus(ABC):
@@ -33,6 +34,8 @@ class PacketBus(ABC):
         self._packets = packets
         self._models: dict[int, int] = {}
         self._alarms: dict[int, str] = {}
+        self._heard = False
+        self._quiet_cycles = 0
         self._roll = RollCall(clock, lambda: packets.damaged)
 
     @property
@@ -65,6 +68,8 @@ class PacketBus(ABC):
         self._models.clear()
         self._alarms.clear()
         self._roll.forget()
+        self._heard = False
+        self._quiet_cycles = 0
         self._reset()
 
     def close(self) -> None:
@@ -77,11 +82,12 @@ class PacketBus(ABC):
         Raises:
             DeviceError: The port is gone, or its answers are never whole: two servos have this ID.
         """
-        return self._call_up(servo, silences=2)
+        return self._call_up(servo, silences=TRIES)
 
     def _call_up(self, servo: int, silences: int) -> int | None:
         damaged = 0
-        for _ in range(TRIES):
+        for attempt in range(TRIES):
+            self._line.be_patient(attempt)
             found = self._packets.ping(servo)
             if found.model is not None and found.answers == 1:
                 self._models[servo] = found.model
@@ -101,11 +107,20 @@ class PacketBus(ABC):
     def read(self, servos: Sequence[int]) -> ServoStates:
         """One sync read; see `ServoBus.read`. Its time is bounded: see `RollCall`.
 
+        A cycle in which nobody answers is a disturbance, several in a row are a fault. A bus that has not
+        been heard since it was opened is asked for that many cycles at once.
+
         Raises:
             DeviceError: The port is gone, or nothing at all answers.
         """
+        self._line.be_patient(0)
         answers = self._roll.call(servos, self._ask)
-        if not answers:
+        while not answers and not self._heard and self._quiet_cycles < QUIET_CYCLES:
+            self._quiet_cycles += 1
+            answers = self._roll.call(servos, self._ask)
+        self._heard = self._heard or bool(answers)
+        self._quiet_cycles = 0 if answers else self._quiet_cycles + 1
+        if self._quiet_cycles >= QUIET_CYCLES:
             raise DeviceError(
                 f"No servo on {self.port} answers at {self._line.baud} bit/s",
                 why=f"asked {_ids(servos)}",
@@ -156,11 +171,12 @@ class PacketBus(ABC):
             RefusedError: They are not as written.
         """
         why = "it does not answer"
-        for _ in range(TRIES):
-            status = self._packets.write(servo, address, data)
+        for attempt in range(TRIES):
+            self._line.be_patient(attempt)
+            status = self._exchange(lambda: self._packets.write(servo, address, data))
             if status is not None:
                 why = self._refusal(status.error) or why
-            back = self._packets.read(servo, address, len(data))
+            back = self._exchange(lambda: self._packets.read(servo, address, len(data)))
             if back is not None:
                 if back.data == data:
                     return
@@ -175,11 +191,18 @@ class PacketBus(ABC):
         Raises:
             RefusedError: It does not answer.
         """
-        for _ in range(TRIES):
-            status = self._packets.read(servo, address, length)
+        for attempt in range(TRIES):
+            self._line.be_patient(attempt)
+            status = self._exchange(lambda: self._packets.read(servo, address, length))
             if status is not None and len(status.data) == length:
                 return status.data
         raise RefusedError("it does not answer")
+
+    def _exchange(self, question: Callable[[], Status | None]) -> Status | None:
+        status = question()
+        if status is None:
+            self._line.settle()
+        return status
 
     def _checked(self, servos: Sequence[int], values: Array, unit: str) -> None:
         if len(values) != len(servos):

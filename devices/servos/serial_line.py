@@ -24,6 +24,9 @@ Result = TypeVar("Result")
 
 BITS_PER_BYTE = 10
 ANSWER_SLACK_MS = 16.0
+LONGEST_SLACK_MS = 100.0
+SETTLE_READS = 8
+SETTLE_BYTES = 1024
 WRITE_TIMEOUT_S = 0.25
 
 _FAULTS: tuple[type[Exception], ...] = (OSError, ValueError, TypeError)
@@ -54,6 +57,7 @@ class SerialLine:
         self.remark = ""
         self.received = 0
         self._slack_ms = answer_slack_ms
+        self._patience = 1.0
         self._serial: serial.Serial | None = None
         self._deadline_ns = 0
         self._latency_ms = 0.0
@@ -104,6 +108,20 @@ class SerialLine:
         """Bound every time-out that an SDK sets from now on [ms]; infinity takes the bound away."""
         self._cap_ms = milliseconds
 
+    def be_patient(self, attempt: int) -> None:
+        """Wait twice as long for an answer at each attempt after the first, 0, up to 0.1 s."""
+        self._patience = 2.0**attempt
+
+    def settle(self) -> None:
+        """Throw away late answers until none has come for a while.
+
+        Answers carry no number: after a time-out the late one could be taken for that of the next question.
+        """
+        for _ in range(SETTLE_READS):
+            self.setPacketTimeoutMillis(2 * self._latency_ms + 2 * self._slack_ms)
+            if not self.readPort(SETTLE_BYTES):
+                return
+
     def wire_ns(self, count: int) -> int:
         """Time of so many bytes on the wire [ns]."""
         return round(count * self.ms_per_byte * 1e6)
@@ -139,7 +157,8 @@ class SerialLine:
 
     def setPacketTimeout(self, packet_length: int) -> None:  # noqa: N802
         """Expect an answer of so many bytes from now on."""
-        self.setPacketTimeoutMillis(packet_length * self.ms_per_byte + 2 * self._latency_ms + self._slack_ms)
+        slack_ms = min(self._patience * self._slack_ms, max(self._slack_ms, LONGEST_SLACK_MS))
+        self.setPacketTimeoutMillis(packet_length * self.ms_per_byte + 2 * self._latency_ms + slack_ms)
 
     def setPacketTimeoutMillis(self, milliseconds: float) -> None:  # noqa: N802
         """Expect an answer within so many milliseconds from now on."""
