@@ -1,4 +1,4 @@
-"""An emulated Quest 3 (npm `iwer`) in a real headless Chromium: for tests and measurements of the headset page."""
+"""An emulated Quest 3 (npm `iwer`) in a real headless Chromium, for tests and measurements."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from teleop_app.core.errors import DeviceError
 
 ROOT: Final = Path(__file__).parents[1]
 IWER: Final = ROOT / "tests" / "vr" / "node_modules" / "iwer" / "build" / "iwer.min.js"
+QUEST: Final = ROOT / "tests" / "vr" / "quest.js"
 CHROMIUM: Final = "TELEOP_CHROMIUM"
 _FLAGS: Final = (
     "--headless",
@@ -29,53 +30,6 @@ _FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
-_INSTALL: Final = """
-(() => {
-  const HZ = %(hz)f;
-  // IWER takes its frames from the page's clock, which stands at 60 Hz; a headset's is faster.
-  let due = performance.now();
-  const waiting = new Map();
-  let next = 1;
-  const channel = new MessageChannel();
-  const turn = () => {
-    const now = performance.now();
-    if (now < due) return now < due - 4 ? setTimeout(turn, due - now - 3) : channel.port2.postMessage(0);
-    due = Math.max(due + 1000 / HZ, now - 1000 / HZ);
-    const calls = [...waiting.values()];
-    waiting.clear();
-    for (const call of calls) call(now);
-    if (waiting.size) setTimeout(turn, 0);
-  };
-  channel.port1.onmessage = turn;
-  window.requestAnimationFrame = (call) => {
-    if (!waiting.size) setTimeout(turn, 0);
-    waiting.set(next, call);
-    return next++;
-  };
-  window.cancelAnimationFrame = (handle) => waiting.delete(handle);
-  const quest = new IWER.XRDevice(IWER.metaQuest3);
-  quest.installRuntime({ forceInstall: true });
-  window.quest = quest;
-  quest.position.set(0, 1.6, 0);
-  for (const [hand, x] of [['left', -0.2], ['right', 0.2]]) {
-    quest.controllers[hand].position.set(x, 1.2, -0.4);
-    quest.controllers[hand].quaternion.set(0, 0, 0, 1);
-  }
-  // A hand that the cameras do not see: its position is guessed. (IWER 2.5 says so of every controller.)
-  window.unseen = new Set();
-  const getPose = XRFrame.prototype.getPose;
-  XRFrame.prototype.getPose = function (space, base) {
-    const pose = getPose.call(this, space, base);
-    const source = [...quest.inputSources].find((each) => [each.gripSpace, each.targetRaySpace].includes(space));
-    return source ? { transform: pose.transform, emulatedPosition: window.unseen.has(source.handedness) } : pose;
-  };
-  window.pulses = [];
-  const note = (hand) => (strength, ms) => { window.pulses.push([hand, strength, ms]); return Promise.resolve(true); };
-  for (const hand of ['left', 'right']) {
-    for (const actuator of quest.controllers[hand].inputSource.gamepad.hapticActuators) actuator.pulse = note(hand);
-  }
-})();
-"""
 
 
 class EmulatedQuest:
@@ -99,18 +53,30 @@ class EmulatedQuest:
         """Wait until the page shows `pair`, `monitor`, `xr` or `reconnecting`."""
         self.page.wait_for_selector(f"body[data-view={view}]", timeout=timeout_s * 1e3)
 
+    def wait_text(self, selector: str, text: str) -> None:
+        """Wait until an element shows this text, or more."""
+        self.page.wait_for_selector(f'{selector}:has-text("{text}")', state="attached", timeout=10_000)
+
     def enter(self) -> None:
         """Enter VR."""
         self.page.click("#enter")
         self.wait_view("xr")
 
     def place(self, hand: str, position: Sequence[float]) -> None:
-        """Put a controller somewhere [m], OpenXR axes."""
+        """Put a controller somewhere [m], OpenXR axes; returns once it was sent."""
         self.do(f"quest.controllers.{hand}.position.set({', '.join(map(str, position))})")
+        self.frames()
 
     def press(self, hand: str, button: str, value: float) -> None:
-        """Press `squeeze`, `trigger`, `thumbstick`, `a-button`, ... as far as `value`."""
+        """Press `squeeze`, `trigger`, `thumbstick`, `a-button`, ... so far; returns once it was sent."""
         self.do(f"quest.controllers.{hand}.updateButtonValue('{button}', {value})")
+        self.frames()
+
+    def frames(self) -> None:
+        """Wait until the page has sent what was changed."""
+        self.do(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))))"
+        )
 
     def do(self, script: str) -> Any:
         """Run JavaScript in the page; `quest` is the emulated device."""
@@ -152,5 +118,6 @@ def new_window(
     context = chromium.new_context(ignore_https_errors=True, viewport={"width": 1100, "height": 760})
     if headset:
         context.add_init_script(path=IWER)
-        context.add_init_script(_INSTALL % {"hz": hz})
+        context.add_init_script(f"window.questHz = {float(hz)}")
+        context.add_init_script(path=QUEST)
     return context, EmulatedQuest(context.new_page())

@@ -201,12 +201,10 @@ def assign_arms(name: str, arms: tuple[str, ...], options: VrOptions) -> dict[st
 
 
 def _place(controller: Controller | None) -> Array | None:
-    """The pose that moves an arm: of the grip, else of the wrist."""
-    if controller is None:
-        return None
-    if controller.grip is not None:
-        return controller.grip
-    return controller.joints[WRIST] if controller.joints is not None else None
+    """The pose that moves an arm: a bare hand's wrist, else the grip."""
+    if controller is None or controller.joints is None:
+        return controller.grip if controller else None
+    return controller.joints[WRIST]
 
 
 def _stick(frame: XrFrame, hand: str) -> tuple[float, float]:

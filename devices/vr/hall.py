@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from devices.vr.connection import Connection, Counters
@@ -97,6 +97,15 @@ class Hall:
         self._tell_roles()
         return self.driver.client.title if self.driver else ""
 
+    def forget(self, clients: Collection[str]) -> None:
+        """These clients are no longer paired: what they hold is free."""
+        holder = self._lease.holder
+        if holder is not None and holder.client in clients:
+            if self._lease.take_back():
+                self._inbox.put(LetGo())
+            self._pass_on(clients)
+        self._tell_roles()
+
     def tick(self) -> None:
         """Once a second: pings, and a lease whose holder stayed away."""
         now_ns = self._clock.now_ns()
@@ -125,8 +134,8 @@ class Hall:
             connection.asks_since_ns = now_ns
         self._tell_roles()
 
-    def _pass_on(self) -> None:
-        waiting = [each for each in self.connections if each.asks_since_ns]
+    def _pass_on(self, but: Collection[str] = ()) -> None:
+        waiting = [each for each in self.connections if each.asks_since_ns and each.client.id not in but]
         if waiting:
             self._ask(min(waiting, key=lambda each: each.asks_since_ns))
 

@@ -39,6 +39,7 @@ _HEADERS: Final = {
 }
 _HEARTBEAT_S: Final = 4.0
 _START_S: Final = 15.0
+_ABORTED_S: Final = 0.05
 _BODY_BYTES: Final = 2048
 T = TypeVar("T")
 
@@ -177,7 +178,13 @@ class HeadsetServer:
             ]
             await asyncio.gather(*leaving)
         finally:
+            open_still = [each.transport for each in runner.server.connections] if runner.server else []
             await runner.cleanup()
+            # Closing waits for the browsers' own good-bye over TLS; the thread does not.
+            for transport in open_still:
+                if transport is not None:
+                    transport.abort()
+            await asyncio.sleep(_ABORTED_S)
 
     async def _tick(self) -> None:
         while True:
@@ -282,6 +289,7 @@ class HeadsetServer:
     async def revoke(self, client_id: str) -> int:
         """Unpair a client, or all, and close their connections; how many. In the server's loop."""
         gone = self._pairing.revoke(client_id)
+        self._hall.forget(gone)
         for connection in self._hall.connections:
             if connection.client.id in gone:
                 await connection.close("the pairing was revoked")

@@ -187,5 +187,6 @@ xr.addEventListener('frame', ({ detail: frame }) => {
   if (!role.drives) return;
   link.sendFrame(encodeFrame({ ...frame, seq: seq++, sentMs: performance.now() }));
 });
+window.addEventListener('hashchange', begin); // a code scanned while this page is open
 
 begin();
