@@ -166,6 +166,7 @@ class Application(QObject):
         page.refused.connect(self.window.show_error)
         page.soundsWanted.connect(self.window.set_sounds)
         page.stationWanted.connect(self.host.restart)
+        page.tuned.connect(self.collect.driving.configure)
         return page
 
     def _author(self) -> Author:

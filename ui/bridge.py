@@ -35,6 +35,7 @@ from teleop_app.core.types import (
     ProcessStatus,
     RecorderStatus,
     StationStatus,
+    StreamBatch,
     StreamSetup,
     TaskStatus,
     WorldState,
@@ -95,8 +96,8 @@ class FrameRing(Protocol):
 class StationPort(Protocol):
     """What the bridge needs of the station's client (`teleop_app.station.client.StationClient`)."""
 
-    def subscribe(self, topics: Iterable[str] = ...) -> MessageSource:
-        """Opens a subscription."""
+    def subscribe(self, topics: Iterable[str] = ..., processes: Iterable[str] | None = ...) -> MessageSource:
+        """Opens a subscription to all processes, or some."""
         ...
 
     def call(self, process: str, command: str, /, *, timeout_s: float = ..., **args: Any) -> dict[str, Any]:
@@ -230,6 +231,8 @@ class StationBridge(QObject):
     streamChanged = pyqtSignal(object)
     clockFitted = pyqtSignal(object)
     eventHappened = pyqtSignal(object)
+    batchesArrived = pyqtSignal(object)
+    """List of `StreamBatch` of the processes asked for by `watch_batches`."""
     linkChanged = pyqtSignal(bool)
     failed = pyqtSignal(object)
     """`TeleopError` of a command nobody waited for."""
@@ -239,6 +242,7 @@ class StationBridge(QObject):
         super().__init__(parent)
         self._port = port
         self._source: MessageSource | None = None
+        self._batches: MessageSource | None = None
         self._rings: dict[str, FrameRing] = {}
         self._workers: dict[str, ThreadPoolExecutor] = {}
         self._notices: dict[str, FrameNotice] = {}
@@ -290,12 +294,22 @@ class StationBridge(QObject):
         for ring in self._rings.values():
             ring.close()
         self._rings.clear()
+        self.watch_batches(())
         if self._source is not None:
             self._source.close()
             self._source = None
         for worker in self._workers.values():
             worker.shutdown(wait=False, cancel_futures=True)
         self._workers.clear()
+
+    def watch_batches(self, processes: Iterable[str]) -> None:
+        """Passes on the numeric streams of these processes from now on, none for an empty list."""
+        if self._batches is not None:
+            self._batches.close()
+            self._batches = None
+        names = tuple(processes)
+        if names:
+            self._batches = self._port.subscribe(("batch/",), names)
 
     def drain(self) -> None:
         """Takes what waits and emits at most one signal of a kind (one a camera or process)."""
@@ -340,7 +354,15 @@ class StationBridge(QObject):
             self._signal_of(kind).emit(value)
         for event in events:
             self.eventHappened.emit(event)
+        self._drain_batches()
         self._read_frames()
+
+    def _drain_batches(self) -> None:
+        if self._batches is not None:
+            values = (value for _, value in self._batches.drain(DRAIN_LIMIT))
+            batches = [value for value in values if isinstance(value, StreamBatch)]
+            if batches:
+                self.batchesArrived.emit(batches)
 
     def _signal_of(self, kind: type) -> Any:
         return {

@@ -25,11 +25,26 @@ class FakeRing:
         self.record = None
 
 
+class FakeBatches:
+    """The second subscription, to numeric streams."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Any] = []
+
+    def drain(self, limit: int = 10_000) -> Iterator[tuple[str, Any]]:
+        taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        return iter([("", message) for message in taken])
+
+    def close(self) -> None:
+        self.waiting.clear()
+
+
 class FakeStation:
     """Stands in for the station's client and for its subscription."""
 
     def __init__(self) -> None:
         self.waiting: list[Any] = []
+        self.batches = FakeBatches()
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
         self.samples: list[InputSample] = []
         self.answers: dict[str, Any] = {}
@@ -39,8 +54,10 @@ class FakeStation:
     def put(self, *messages: Any) -> None:
         self.waiting += messages
 
-    def subscribe(self, topics: Iterable[str] = ("",)) -> "FakeStation":
-        return self
+    def subscribe(
+        self, topics: Iterable[str] = ("",), processes: Iterable[str] | None = None
+    ) -> "FakeStation | FakeBatches":
+        return self if processes is None else self.batches
 
     def drain(self, limit: int = 10_000) -> Iterator[tuple[str, Any]]:
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]

@@ -38,6 +38,7 @@ from ui.theme import Role
 from ui.viewmodels.devices import DevicesModel
 from ui.viewmodels.driver_catalog import DriverCatalog
 from ui.viewmodels.latency import LatencyModel, MakeCalibrator
+from ui.viewmodels.mapping_live import MappingLive
 from ui.viewmodels.setup import SetupModel
 from ui.viewmodels.setup_preflight import PreflightModel
 from ui.viewmodels.setup_restart import STATION, process_title
@@ -48,6 +49,7 @@ from ui.widgets.form import SectionForm
 from ui.widgets.form_fields import SwitchBox
 from ui.widgets.form_roster import PeopleEditor, TasksEditor
 from ui.widgets.latency_editor import LatencyEditor
+from ui.widgets.mapping_editor import MappingEditor
 from ui.widgets.setup_parts import FORMS, TITLES, About, DriverLabel, driver_list, scrolled
 
 _SECTION_KEY = "setup/section"
@@ -73,6 +75,8 @@ class SetupPage(QWidget):
     """A note for a toast, and what takes it back, or None."""
     refused = pyqtSignal(object)
     """A `TeleopError` to show."""
+    tuned = pyqtSignal(object)
+    """`MappingSection` that the running station was given."""
     stationWanted = pyqtSignal()
     """The station is to be started anew."""
     soundsWanted = pyqtSignal(bool)
@@ -108,9 +112,10 @@ class SetupPage(QWidget):
         self.sections.setIconSize(QSize(18, 18))
         self._pages = QStackedWidget()
         self.devices = DevicesModel(self.model, self.drivers, bridge, self)
+        self.mapping = MappingLive(self.model, bridge, self)
         self.devices_editor = DevicesEditor(self.devices, self.model, self.drivers)
         for title, icon, names in FORMS:
-            self._add_section(title, icon, self._form_page(title, names, drivers))
+            self._add_section(title, icon, self._form_page(title, names, drivers, bridge))
             if title == "Station":
                 self._add_section("Devices", "connection", scrolled([self.devices_editor]))
         self.latency_editor = LatencyEditor(self.latency, bridge)
@@ -151,12 +156,22 @@ class SetupPage(QWidget):
         self.sections.addItem(item)
         self._pages.addWidget(page)
 
-    def _form_page(self, title: str, names: Sequence[str], drivers: Sequence[DriverLabel]) -> QWidget:
+    def _form_page(
+        self,
+        title: str,
+        names: Sequence[str],
+        drivers: Sequence[DriverLabel],
+        bridge: StationBridge | None,
+    ) -> QWidget:
         widgets: list[QWidget] = []
         for name in names:
             form = SectionForm(self.model, name, TITLES[name])
             self.forms[name] = form
             widgets.append(form)
+        if title == "Mapping":
+            self.mapping_editor = MappingEditor(self.mapping, self.model, bridge)
+            self.mapping_editor.valueSet.connect(self.forms["mapping"].fill)
+            widgets.insert(0, self.mapping_editor)
         if title == "Safety":
             note = QLabel(
                 "These limits are software above the robot's own safety. They do not replace a rated "
@@ -253,9 +268,11 @@ class SetupPage(QWidget):
         self.model.told.connect(lambda text: self.told.emit(text, None))
         self.model.refused.connect(self.refused)
         self.model.stationWanted.connect(self.stationWanted)
+        self.model.tuned.connect(self.tuned)
         self.roster.told.connect(self.told)
         self.latency.told.connect(self.told)
         self.devices.told.connect(self.told)
+        self.mapping.told.connect(self.told)
         self.roster.refused.connect(self.refused)
         self.preflight.refused.connect(self.refused)
         if bridge is not None:
@@ -443,6 +460,7 @@ class SetupPage(QWidget):
         self.refresh()
         self._checklist.refresh()
         self.devices_editor.retheme()
+        self.mapping_editor.retheme()
 
     def close_page(self) -> None:
         """Ends all threads of the page, before the catalog is closed. Idempotent."""

@@ -67,6 +67,8 @@ class SetupModel(QObject):
     told = pyqtSignal(str)
     refused = pyqtSignal(object)
     """A `TeleopError` to show."""
+    tuned = pyqtSignal(object)
+    """`MappingSection` that the running station was given."""
     stationWanted = pyqtSignal()
     """The station as a whole is to be started anew."""
 
@@ -340,6 +342,7 @@ class SetupModel(QObject):
     def tune(self, mapping: MappingSection) -> None:
         """Gives a mapping to the running station, saved or not."""
         if self._port is not None and self._linked:
+            self.tuned.emit(mapping)
             self._port.call(
                 "control",
                 "set_mapping",
