@@ -30,6 +30,7 @@ FULL = {
     "long_episode": ["--seconds", "10", "300", "3600", "--runs", "3"],
     "export": ["--episodes", "4", "--seconds", "30", "--runs", "3"],
     "read": ["--seconds", "60", "--runs", "5"],
+    "servo_bus": ["--seconds", "5", "--runs", "3"],
 }
 QUICK = {
     "record": ["--seconds", "3", "6", "--runs", "1"],
@@ -40,6 +41,7 @@ QUICK = {
     "long_episode": ["--seconds", "2", "6", "--segment-s", "3", "--runs", "1"],
     "export": ["--episodes", "1", "--seconds", "4", "--runs", "1"],
     "read": ["--seconds", "4", "--runs", "2", "--jumps", "20"],
+    "servo_bus": ["--seconds", "1", "--runs", "1"],
 }
 PEERS_FULL = {
     "peer_crash": ["--budget-minutes", "40"],

@@ -100,6 +100,10 @@ class EmulatedFeetech:
         """Set its operating mode, as if it had been bought so."""
         self._put(MODE, mode, 1)
 
+    def put_return_level(self, level: int) -> None:
+        """Set whether it confirms writes (1) or only answers reads (0)."""
+        self._put(RETURN_LEVEL, level, 1)
+
     def put_limits(self, low: int, high: int) -> None:
         """Set its angle limits [steps]."""
         self._put(MIN_ANGLE, low, 2)
