@@ -130,10 +130,14 @@ def running_station(data: DataDir, station_file: Path | None = None) -> Iterator
 
 
 def _standing_fault(client: StationClient) -> str:
-    """The sentence of a process that has given up, empty while there is hope."""
+    """The sentence of a process that has given up and that a station needs, empty while there is hope."""
     try:
         status = client.call("station", "status", timeout_s=1.0)
     except TeleopError:
         return ""
-    gone = [p["text"] for p in status["processes"] if p["state"] == ProcessState.FAULT and p["text"]]
+    gone = [
+        p["text"]
+        for p in status["processes"]
+        if p["state"] == ProcessState.FAULT and p["text"] and p["essential"]
+    ]
     return str(gone[0]) if gone else ""

@@ -83,7 +83,9 @@ def roster(config: StationConfig, *, gamepad: bool = True) -> tuple[ProcessRole,
     for arm in config.arms:
         if arm.follower != SIMULATED:
             effect = f"Arm '{arm.name}' holds its place; engage anew when it is back."
-            roles.append(_role(follower_process(arm.name), effect, "arms safety latencies", niceness=-10))
+            # Not essential: a station whose arm is unplugged starts, and says so.
+            reads = "arms safety latencies"
+            roles.append(_role(follower_process(arm.name), effect, reads, essential=False, niceness=-10))
     effect = "The robot holds its last position; engage anew when it is back."
     reads = "control simulation arms safety latencies hands mobile_base lift"
     roles.append(_role("control", effect, reads))

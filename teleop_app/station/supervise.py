@@ -165,7 +165,14 @@ class Supervisor:
             "faults": list(status.faults),
             "disk_free_bytes": status.disk_free_bytes,
             "processes": [
-                {"process": p.process, "pid": p.pid, "state": p.state, "text": p.text, "metrics": p.metrics}
+                {
+                    "process": p.process,
+                    "pid": p.pid,
+                    "state": p.state,
+                    "text": p.text,
+                    "metrics": p.metrics,
+                    "essential": self._children[p.process].plan.essential,
+                }
                 for p in status.processes
             ],
         }
