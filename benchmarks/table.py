@@ -39,6 +39,7 @@ HEADLINES = {
     "sync_error": (r"p50|p95|p99", r"latency measured"),
     "export": (r"speed", r"write one episode"),
     "read": (r"open", r"frames in order$", r"random frames", r"random frame p"),
+    "servo_bus": (r"sync reads", r"longest stall", r"others lost", r"beside a bus"),
     "peer_record": (
         r"frames (due|lost)",
         r"wrong picture",

@@ -12,6 +12,7 @@ import scservo_sdk as sdk
 
 from devices.servos.packets import Ping, Status
 from devices.servos.serial_line import SerialLine
+from teleop_app.core.errors import DeviceError
 
 ERROR = 4
 PARAMETERS = 5
@@ -20,9 +21,19 @@ DUPLICATE_WAIT_MS = 3.0
 
 
 class FeetechPackets:
-    """See `devices.servos.packets.Packets`."""
+    """See `devices.servos.packets.Packets`.
+
+    Raises:
+        DeviceError: Another package's `scservo_sdk` is installed.
+    """
 
     def __init__(self, line: SerialLine) -> None:
+        if not hasattr(sdk, "sms_sts"):
+            raise DeviceError(
+                "The installed package 'scservo_sdk' is not the one of 'ftservo-python-sdk'",
+                why="'feetech-servo-sdk' brings another one of the same name, and the last one installed wins",
+                next_step="Run: pip uninstall feetech-servo-sdk; pip install --force-reinstall ftservo-python-sdk",
+            )
         self.damaged = 0
         self._line = line
         self._handler = sdk.protocol_packet_handler(line, 0)

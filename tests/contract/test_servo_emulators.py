@@ -6,12 +6,14 @@ import math
 import time
 
 import dynamixel_sdk
+import pytest
 import scservo_sdk
 
 from devices.emulators.dynamixel import DynamixelChain
 from devices.emulators.feetech import FeetechChain
 from devices.emulators.pty_port import PtyPort
 from devices.servos.feetech_bus import FeetechBus
+from teleop_app.core.errors import DeviceError
 
 TICK = 2 * math.pi / 4096
 
@@ -124,3 +126,11 @@ def test_motion_under_a_load_and_by_hand() -> None:
     for _ in range(10):
         servo.motion.follow(start + 1.0, 0.01)
     assert math.isclose(servo.motion.angle, once, rel_tol=1e-9), "steps of any length lead to the same place"
+
+
+def test_another_package_of_the_same_name_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(scservo_sdk, "sms_sts")
+    with pytest.raises(
+        DeviceError, match="is not the one of 'ftservo-python-sdk': 'feetech-servo-sdk' brings"
+    ):
+        FeetechBus("/dev/null")
