@@ -74,9 +74,7 @@ class EmulatedQuest:
 
     def frames(self) -> None:
         """Wait until the page has sent what was changed."""
-        self.do(
-            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))))"
-        )
+        self.do("(async () => { for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame); })()")
 
     def do(self, script: str) -> Any:
         """Run JavaScript in the page; `quest` is the emulated device."""
@@ -106,7 +104,7 @@ def browser() -> Iterator[Browser]:
 
 
 def new_window(
-    chromium: Browser, hz: float = 72.0, *, headset: bool = True
+    chromium: Browser, hz: float = 72.0, *, headset: bool = True, size: tuple[int, int] = (480, 360)
 ) -> tuple[BrowserContext, EmulatedQuest]:
     """A window with a profile of its own.
 
@@ -114,8 +112,9 @@ def new_window(
         chromium: The browser.
         hz: Frame rate of the headset.
         headset: Whether it has one.
+        size: Of the window [px]; a large one costs processor time, since it is drawn in software.
     """
-    context = chromium.new_context(ignore_https_errors=True, viewport={"width": 1100, "height": 760})
+    context = chromium.new_context(ignore_https_errors=True, viewport={"width": size[0], "height": size[1]})
     if headset:
         context.add_init_script(path=IWER)
         context.add_init_script(f"window.questHz = {float(hz)}")

@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,7 @@ def test_frames_become_samples_in_order_with_gaps_told(headset: WebXrHeadset) ->
 
     with_client(headset, work)
     samples = taken(headset)
-    steps = [b.seq - a.seq for a, b in zip(samples, samples[1:], strict=False)]
+    steps = [b.seq - a.seq for a, b in pairwise(samples)]
     assert steps[:4] == [1, 1, 4, 1]
     assert [sample.arms["right"].clutch for sample in samples[:5]] == [False, True, True, True, True]
     assert not samples[-1].arms["right"].clutch and headset.metrics["lost"] >= 3

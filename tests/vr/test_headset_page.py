@@ -99,7 +99,8 @@ def test_the_headsets_own_menu_lets_go(held: EmulatedQuest, page: Any) -> None:
 
 def test_a_headset_that_sleeps_lets_go_and_is_said(held: EmulatedQuest, page: Any) -> None:
     held.do(
-        "window.awake = window.requestAnimationFrame; window.requestAnimationFrame = (f) => (window.slept = f, 1)"
+        "window.awake = window.requestAnimationFrame;"
+        "window.requestAnimationFrame = (next) => { window.slept = next; return 1; }"
     )
     page.next(lambda sample: all(map(lets_go, sample.arms.values())), "arms that are let go of")
     page.until(lambda: page.device.state == "asleep", "the state")
