@@ -1,0 +1,1 @@
+"""Devices of my lab for teleop-app."""
