@@ -31,8 +31,8 @@ class FeetechPackets:
         if not hasattr(sdk, "sms_sts"):
             raise DeviceError(
                 "The installed package 'scservo_sdk' is not the one of 'ftservo-python-sdk'",
-                why="'feetech-servo-sdk' brings another one of the same name, and the last one installed wins",
-                next_step="Run: pip uninstall feetech-servo-sdk; pip install --force-reinstall ftservo-python-sdk",
+                why="'feetech-servo-sdk' brings another of this name, and the one installed last wins",
+                next_step="Uninstall feetech-servo-sdk, then install ftservo-python-sdk again",
             )
         self.damaged = 0
         self._line = line
