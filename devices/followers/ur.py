@@ -192,7 +192,8 @@ class UrFollower:
         """Stop `servoj` where the arm is."""
         if self._control is not None and self._commanded:
             self._commanded = False
-            self._control.servoStop()
+            if self._control.isProgramRunning():  # a stopped one would be waited for
+                self._control.servoStop()
 
     def disconnect(self) -> None:
         """Stop, end the control program and close. May be called twice."""
