@@ -100,6 +100,10 @@ class RealCameras(Protocol):
         """What a camera delivers, which replaces what was wanted. After `open`."""
         ...
 
+    def serial(self, camera: str) -> str:
+        """Serial number, which names its calibration; empty when it has none. After `open`."""
+        ...
+
     def distortion(self, camera: str) -> Array:
         """OpenCV's coefficients (k1, k2, p1, p2, k3, ...); empty when none is known."""
         ...

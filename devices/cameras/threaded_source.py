@@ -89,6 +89,10 @@ class ThreadedSource:
         """What it delivers; after `open`."""
         return self._sizes[camera]
 
+    def serial(self, camera: str) -> str:
+        """Of the camera; empty when it has none."""
+        return str(getattr(self._cameras[camera], "serial", ""))
+
     def intrinsics(self, camera: str) -> Array:
         """Camera matrix K [px], shape (3, 3); zeros when it is not known."""
         return self._optics[camera].matrix
@@ -178,8 +182,8 @@ class ThreadedSource:
         reader, camera = self._readers[name], self._cameras[name]
         reader.assume(wanted)
         size = reader.size or wanted
-        serial = str(getattr(camera, "serial", ""))
-        optics = self._optics[name] = find_optics(name, serial, size, camera.intrinsics, self._calibrations)
+        own = camera.intrinsics
+        optics = self._optics[name] = find_optics(name, self.serial(name), size, own, self._calibrations)
         if optics.remark:
             logger.warning("%s", optics.remark)
         asked = f" (the station file asks for {wanted.fps}/s)" if wanted.fps not in (0, size.fps) else ""

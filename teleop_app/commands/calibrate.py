@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from teleop_app.commands import calibrate_arm
+from teleop_app.commands import calibrate_arm, calibrate_camera
 from teleop_app.commands.options import (
     DataDirOption,
     JsonOption,
@@ -32,10 +32,12 @@ from teleop_app.station.latency_calibration import (
 from teleop_app.station.latency_codes import LatencyResult
 from teleop_app.station.launch import running_station
 
-app = typer.Typer(help="Measure latencies.", no_args_is_help=True)
+app = typer.Typer(help="Measure latencies, calibrate arms and cameras.", no_args_is_help=True)
 Measure = Callable[[LatencyCalibration], LatencyResult | None]
 
 app.command()(calibrate_arm.arm)
+app.command()(calibrate_camera.camera)
+app.command()(calibrate_camera.board)
 
 
 @app.callback()

@@ -419,6 +419,7 @@ class CameraSetup:
         depth_unit_m: Metres of one count of its depth images, 0 when it delivers none.
         latency_ns: Calibrated latency that `capture_ns` already accounts for.
         distortion: OpenCV's coefficients (k1, k2, p1, p2, k3, ...), empty when there are none known.
+        serial: Of the camera, which names its calibration; empty when it has none.
     """
 
     name: str
@@ -434,6 +435,7 @@ class CameraSetup:
     depth_unit_m: float = 0.0
     latency_ns: int = 0
     distortion: tuple[float, ...] = ()
+    serial: str = ""
 
 
 @message

@@ -186,6 +186,7 @@ def _open_camera(
         depth_unit_m=unit_m,
         latency_ns=context.config.latency_ns(name),
         distortion=tuple(source.distortion(name).tolist()) if isinstance(source, RealCameras) else (),
+        serial=source.serial(name) if isinstance(source, RealCameras) else "",
     )
     depth = None
     if unit_m and isinstance(source, DepthSource):

@@ -59,6 +59,31 @@ class CalibrationProgress:
     text: str
 
 
+def camera_setup(client: StationClient, camera: str) -> CameraSetup:
+    """The description of a camera of a running station.
+
+    Raises:
+        StationError: It has none of that name; the sentence names those that it has.
+    """
+    known: set[str] = set()
+
+    def is_it(_: str, value: object) -> bool:
+        if isinstance(value, CameraSetup):
+            known.add(value.name)
+            return value.name == camera
+        return False
+
+    with closing(client.subscribe(["camera"], ["cameras"])) as setups:
+        try:
+            _, setup = wait_for(setups, is_it, _SETUP_TIMEOUT_S, f"the camera {camera}")
+        except StationError as error:
+            listed = ", ".join(sorted(known)) or "none; see `teleop station status`"
+            raise StationError(
+                f"The station has no camera {camera!r}", next_step=f"Its cameras: {listed}"
+            ) from error
+    return setup
+
+
 class LatencyCalibration:
     """Measures cameras and arms of a running station. Not thread-safe; the methods block for seconds.
 
@@ -89,7 +114,7 @@ class LatencyCalibration:
         Raises:
             TeleopError: The camera does not deliver, or what it shows does not give a latency.
         """
-        setup = self._setup(name)
+        setup = camera_setup(self._client, name)
         reader = TimeCodeReader()
         readings: list[tuple[int, int]] = []
         looked_at = 0
@@ -124,7 +149,7 @@ class LatencyCalibration:
         Raises:
             TeleopError: The arm moves too little, or the picture does not show its motion.
         """
-        setup = self._setup(camera)
+        setup = camera_setup(self._client, camera)
         measured: list[tuple[int, NDArray[np.float64]]] = []
         motion = _PictureMotion(setup)
         with closing(self._client.subscribe(["tick"], ["control"])) as ticks:
@@ -182,25 +207,6 @@ class LatencyCalibration:
         each = len(vector) // len(names)
         start = names.index(arm) * each
         return slice(start, start + each - 1)
-
-    def _setup(self, camera: str) -> CameraSetup:
-        known: set[str] = set()
-
-        def is_it(_: str, value: object) -> bool:
-            if isinstance(value, CameraSetup):
-                known.add(value.name)
-                return value.name == camera
-            return False
-
-        with closing(self._client.subscribe(["camera"], ["cameras"])) as setups:
-            try:
-                _, setup = wait_for(setups, is_it, _SETUP_TIMEOUT_S, f"the camera {camera}")
-            except StationError as error:
-                listed = ", ".join(sorted(known)) or "none; see `teleop station status`"
-                raise StationError(
-                    f"The station has no camera {camera!r}", next_step=f"Its cameras: {listed}"
-                ) from error
-        return setup
 
     def _watch(self, setup: CameraSetup, seconds: float, look: Callable[[RingRecord, float], None]) -> bool:
         """Give each new frame to `look`; False when cancelled."""
