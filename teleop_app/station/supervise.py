@@ -68,6 +68,7 @@ class _Child:
     deaths_s: list[float] = field(default_factory=list)
     restart_at_s: float | None = None
     text: str = ""
+    suspended: bool = False
 
 
 class StationLock:
@@ -134,6 +135,7 @@ class Supervisor:
                 {
                     "status": self._command_status,
                     "restart": self._command_restart,
+                    "suspend": self._command_suspend,
                     "shutdown": self._command_shutdown,
                 }
             )
@@ -178,14 +180,25 @@ class Supervisor:
         }
 
     def _command_restart(self, process: str) -> None:
+        child = self._named(process)
+        child.deaths_s.clear()
+        self._terminate(child)
+        self._start(child)
+
+    def _command_suspend(self, process: str) -> None:
+        """Stop a process until it is restarted: its device is free meanwhile, e.g. for a calibration."""
+        child = self._named(process)
+        self._terminate(child)
+        child.suspended, child.restart_at_s = True, None
+        child.text = f"The {process} process was stopped, so that its device can be calibrated."
+
+    def _named(self, process: str) -> _Child:
         child = self._children.get(process)
         if child is None:
             raise StationError(
                 f"This station has no process {process!r}", next_step=f"It has: {', '.join(self._children)}"
             )
-        child.deaths_s.clear()
-        self._terminate(child)
-        self._start(child)
+        return child
 
     def _command_shutdown(self) -> None:
         self._context.stop()
@@ -199,7 +212,7 @@ class Supervisor:
             start_new_session=True,  # a Ctrl-C in the terminal reaches the supervisor alone
         )
         child.started_s = child.heard_s = now_s
-        child.status, child.restart_at_s, child.text = None, None, ""
+        child.status, child.restart_at_s, child.text, child.suspended = None, None, "", False
         logger.info("started %s (process %d)", child.plan.name, child.process.pid)
 
     def _hear(self, child: _Child, status: ProcessStatus) -> None:
@@ -250,7 +263,8 @@ class Supervisor:
     def _process_status(self, child: _Child, now_s: float) -> ProcessStatus:
         now_ns = self._context.clock.now_ns()
         if child.process is None:
-            return ProcessStatus(child.plan.name, 0, ProcessState.FAULT, now_ns, child.text)
+            state = ProcessState.STOPPED if child.suspended else ProcessState.FAULT
+            return ProcessStatus(child.plan.name, 0, state, now_ns, child.text)
         status = child.status
         silent_s = now_s - child.heard_s
         if status is None:
