@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Any
 
 from pydantic import ValidationError
 
-from devices.driver import DeviceContext, Driver, DriverKind
+from devices.driver import DeviceContext, Driver, DriverKind, Found
 from teleop_app.core.config import field_problems
-from teleop_app.core.errors import ConfigError, DeviceError
+from teleop_app.core.errors import ConfigError, DeviceError, TeleopError
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,29 @@ def all_drivers() -> tuple[list[Driver], list[Broken]]:
                 points = list(entry_points(group=kind.group, name=name))
                 broken.append(Broken(name, kind, _package(points[0]), error.sentence))
     return drivers, broken
+
+
+def look_for(driver: Driver) -> tuple[tuple[Found, ...], str]:
+    """What a driver finds, and a sentence when it could not look; whatever a plug-in raises is one."""
+    try:
+        return tuple(driver.discover()), ""
+    except TeleopError as error:
+        return (), error.sentence
+    except Exception as error:
+        logger.exception("the driver %s failed to look for devices", driver.name)
+        return (), f"The driver {driver.name!r} failed to look for devices: {type(error).__name__}: {error}."
+
+
+def missing_packages(driver: Driver) -> tuple[str, ...]:
+    """Modules of vendors' packages that the driver needs and that are not installed."""
+    return tuple(name for name in driver.needs if not _installed(name))
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def make_device(kind: DriverKind, name: str, context: DeviceContext, options: dict[str, Any]) -> Any:

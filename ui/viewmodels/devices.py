@@ -11,6 +11,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from devices.driver import Driver, DriverKind, Found
 from devices.protocols import Verification
+from devices.registry import look_for
 from teleop_app.core.errors import TeleopError
 from teleop_app.core.types import ProcessState, ProcessStatus, StationStatus
 from ui.viewmodels.background import Background
@@ -187,7 +188,7 @@ class DevicesModel(QObject):
             return
         driver = self._queue.pop(0)
         self.search = Search(driver.name, search.done, search.of, search.problems)
-        self._work.run(lambda: _discovered(driver), lambda outcome: self._on_found(driver, outcome))
+        self._work.run(lambda: look_for(driver), lambda outcome: self._on_found(driver, outcome))
         self.changed.emit()
 
     def _on_found(self, driver: Driver, outcome: tuple[Sequence[Found], str]) -> None:
@@ -419,17 +420,6 @@ def name_from(driver: str) -> str:
 
 
 _NAMES = {"webxr": "headset", "openxr": "headset", "microphone": "room", "serial-wrench": "wrist"}
-
-
-def _discovered(driver: Driver) -> tuple[Sequence[Found], str]:
-    """Runs on the worker thread; whatever a plug-in raises is a sentence."""
-    try:
-        return tuple(driver.discover()), ""
-    except TeleopError as error:
-        return (), error.sentence
-    except Exception as error:
-        log.exception("the driver %s failed to look for devices", driver.name)
-        return (), f"The driver {driver.name!r} failed to look for devices: {type(error).__name__}: {error}."
 
 
 def _place_of(driver: Driver, found: Found, devices: Sequence[StationDevice]) -> str:

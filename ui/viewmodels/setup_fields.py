@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from devices.driver import DriverKind
+from teleop_app.core.attribute_help import attribute_help
 from teleop_app.core.config import StationConfig
 
 SECTIONS = (*StationConfig.model_fields, "inputs.devices")
@@ -111,7 +112,6 @@ _SECTION_HELPS = {
     "inputs.devices": "Beside keyboard, mouse and gamepad. Each runs in a process of its own.",
     "sensors": "Force and torque, tactile arrays, microphones. Each runs in a process of its own.",
 }
-_ATTRIBUTE = re.compile(r"^    (\w+): (.*)$")
 
 
 class FieldKind(Enum):
@@ -216,20 +216,6 @@ def item_defaults(section: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if section == "arms":
         item = {"workspace_min": [-0.3, 0.1, 0.0], "workspace_max": [0.3, 0.7, 0.6]} | item
     return _model_of(section).model_validate(item).model_dump(mode="json")
-
-
-def attribute_help(model: type[BaseModel]) -> dict[str, str]:
-    """Returns the sentences of the `Attributes:` part of a model's docstring by field."""
-    helps: dict[str, str] = {}
-    name = ""
-    for line in (inspect.getdoc(model) or "").partition("Attributes:")[2].splitlines():
-        started = _ATTRIBUTE.match(line)
-        if started:
-            name = started[1]
-            helps[name] = started[2].strip()
-        elif name and line.strip():
-            helps[name] += f" {line.strip()}"
-    return helps
 
 
 def _annotation_of(section: str) -> Any:
