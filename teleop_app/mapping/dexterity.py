@@ -17,8 +17,10 @@ import numpy as np
 
 from teleop_app.core.geometry import Array
 from teleop_app.mapping.ik import ArmChain
+from teleop_app.mapping.levers import levers
 
 _FLAT = 1e-6
+_NONE = np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,8 @@ class Dexterity:
     """One arm at one posture.
 
     Attributes:
-        smallest: Smallest singular value [m/rad].
-        gradient: Its change with each joint of the arm, shape (n,); zeros where it was not asked for.
+        smallest: Smallest singular value [m/rad]; a lower bound of it where the gradient was not asked for.
+        gradient: Its change with each joint of the arm, shape (n,); no use where it was not asked for.
     """
 
     smallest: float
@@ -50,6 +52,14 @@ class ArmDexterity:
         self._dofs = [np.array([int(model.joint(name).dofadr[0]) for name in a.joint_names]) for a in arms]
         self._sites = [int(model.site(arm.tcp_site).id) for arm in arms]
         self._jacobian = np.zeros((2, 3, model.nv))
+        ends = np.cumsum([len(arm.joint_names) for arm in arms])
+        self._mine = [slice(int(e) - len(a.joint_names), int(e)) for a, e in zip(arms, ends, strict=True)]
+        # Weyl: a singular value changes no more than the matrix does; each column by at most the lever.
+        reach = levers(model, names)
+        self._change = [
+            float(np.sqrt(len(a.joint_names)) * reach[m].max()) for a, m in zip(arms, self._mine, strict=True)
+        ]
+        self._looked: list[tuple[Array, float] | None] = [None] * len(self._sites)
 
     def at(self, q: Array, arms: Sequence[int], below: float) -> list[Dexterity]:
         """The arms of these indices at joint positions `q` [rad] of all arms.
@@ -59,10 +69,23 @@ class ArmDexterity:
             arms: Indices in station order.
             below: The gradient is found only for a singular value smaller than this.
         """
+        bounds = [self._bound(arm, q) for arm in arms]
+        if below > 0.0 and all(bound >= below for bound in bounds):
+            return [Dexterity(bound, _NONE) for bound in bounds]
         self._data.qpos[self._qpos_at] = q
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_comPos(self._model, self._data)
-        return [self._of(arm, below) for arm in arms]
+        found = [self._of(arm, below) for arm in arms]
+        for arm, each in zip(arms, found, strict=True):
+            self._looked[arm] = (q[self._mine[arm]].copy(), each.smallest)
+        return found
+
+    def _bound(self, arm: int, q: Array) -> float:
+        """What the singular value is at least, by the last look at it."""
+        looked = self._looked[arm]
+        if looked is None:
+            return -1.0
+        return looked[1] - self._change[arm] * float(np.abs(q[self._mine[arm]] - looked[0]).sum())
 
     def _of(self, arm: int, below: float) -> Dexterity:
         move, turn = self._jacobian

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from teleop_app.core.config import SafetySection
 from teleop_app.core.geometry import Array
@@ -23,7 +22,7 @@ from teleop_app.safety.outcome import Intervention
 KEPT_M = 5e-4
 """Kept beyond the stop distance, so that rounding and the way between two ticks stay outside it."""
 
-_PASSES = 3
+_PASSES = 12
 _SLOWEST = 0.05
 _TOLD = 0.9
 _ROUNDING_M = 1e-9
@@ -81,60 +80,69 @@ class CollisionSlowDown:
         step = np.where(moving, target - rest, 0.0)
         slopes = np.where(moving, here.gradient, 0.0)
         room = np.maximum(here.distance_m[here.near] - self._stop_m, 0.0)
-        told: dict[int, float] = {}
-        order = np.argsort(room)
-        for _ in range(_PASSES):
-            if not self._project(step, slopes, room, order, told):
-                break
+        told = self._project(step, slopes, room)
         held = moving & (step != np.where(moving, target - rest, 0.0))
-        for row in order:
-            left = self._speed_left(step, slopes[row], float(room[row]), speed)
-            if left < 1.0:
-                mine = self._arms_of(int(here.near[row])) & moving
-                share[mine] = np.minimum(share[mine], left)
-                if left < _TOLD:
-                    told[int(row)] = min(left, told.get(int(row), 1.0))
-        for row, left in told.items():
-            self._tell(int(here.near[row]), float(here.distance_m[here.near[row]]), left, moving, notes)
+        left = self._speed_left(step, slopes, room, speed)
+        for row in np.flatnonzero(left < 1.0):
+            mine = self._arms_of(int(here.near[row])) & moving
+            share[mine] = np.minimum(share[mine], left[row])
+            if left[row] < _TOLD:
+                told[int(row)] = min(float(left[row]), told.get(int(row), 1.0))
+        for row, part in told.items():
+            self._tell(int(here.near[row]), float(here.distance_m[here.near[row]]), part, moving, notes)
         return HeldBack(np.where(held, rest + step, target), share, held)
 
-    def refuses(self, there: Array, rest: Array) -> Mask:
-        """Joints that must brake: a pair would be nearer than the stop `there`, and nearer than at `rest`."""
-        distance, here = self._shapes.distances(there), self._shapes.at(rest)
+    def refuses(self, places: Array, now: Array) -> Mask:
+        """Joints that must brake: a pair would come nearer than the stop, and nearer than `now`.
+
+        Args:
+            places: Postures that would be passed [rad], shape (k, joints).
+            now: Posture to compare with, shape (joints,).
+        """
+        joints = np.zeros(len(now), dtype=bool)
+        if not self._shapes.clear(places, self._stop_m):
+            for there in places:
+                joints |= self._refuses(there, now)
+        return joints
+
+    def _refuses(self, there: Array, now: Array) -> Mask:
+        joints = np.zeros(len(now), dtype=bool)
+        distance = self._shapes.distances(there, self._stop_m)
+        if distance.size == 0 or distance.min() >= self._stop_m:
+            return joints
+        here = self._shapes.at(now)
         bad = (distance < self._stop_m) & (distance < here.distance_m - _ROUNDING_M)
-        joints = np.zeros(len(rest), dtype=bool)
         if bad.any():
             rows = {int(pair): row for row, pair in enumerate(here.near)}
             for pair in np.flatnonzero(bad):
-                joints |= self._to_blame(int(pair), rows.get(int(pair)), here.gradient, there - rest)
+                joints |= self._to_blame(int(pair), rows.get(int(pair)), here.gradient, there - now)
         return joints
 
-    def _project(
-        self, step: Array, slopes: Array, room: Array, order: NDArray[np.intp], told: dict[int, float]
-    ) -> bool:
-        """Take out of `step` what would come nearer than the stop; whether anything was."""
-        changed = False
-        for row in order:
-            slope = slopes[row]
-            excess = -float(slope @ step) - float(room[row])
-            steepness = float(slope @ slope)
-            if excess > _ROUNDING_M and steepness > 0.0:
-                step += slope * (excess / steepness)
-                told[int(row)] = 0.0 if room[row] <= 0.0 else min(1.0, float(room[row]) / self._slow_m)
-                changed = True
-        return changed
+    def _project(self, step: Array, slopes: Array, room: Array) -> dict[int, float]:
+        """Take out of `step` what would come nearer than the stop, the worst first; whose pairs."""
+        told: dict[int, float] = {}
+        steepness = np.einsum("ij,ij->i", slopes, slopes)
+        for _ in range(_PASSES):
+            excess = np.where(steepness > 0.0, -(slopes @ step) - room, 0.0)
+            row = int(np.argmax(excess))
+            if excess[row] <= _ROUNDING_M:
+                break
+            step += slopes[row] * (excess[row] / steepness[row])
+            told[row] = min(1.0, float(room[row]) / self._slow_m)
+        return told
 
-    def _speed_left(self, step: Array, slope: Array, room: float, speed: Array) -> float:
-        """Share of the speed at which the pair comes nearer no faster than its distance allows."""
-        nearing = -float(slope @ step)
+    def _speed_left(self, step: Array, slopes: Array, room: Array, speed: Array) -> Array:
+        """Share of the speed at which each pair comes nearer no faster than its distance allows."""
+        nearing = -(slopes @ step)
+        left = np.ones(len(room))
         size = float(np.abs(step).max())
-        if nearing <= _ROUNDING_M or size <= 0.0:
-            return 1.0
-        full = float(np.abs(slope) @ speed)
-        asked = nearing / size * float(speed.max())
-        width = self._slow_m - self._stop_m
-        allowed = full * (room / width if width > 0.0 else 0.0)
-        return max(_SLOWEST, min(1.0, allowed / asked))
+        rows = nearing > _ROUNDING_M
+        if size > 0.0 and rows.any():
+            width = self._slow_m - self._stop_m
+            allowed = np.abs(slopes[rows]) @ speed * (room[rows] / width if width > 0.0 else 0.0)
+            asked = nearing[rows] / size * float(speed.max())
+            left[rows] = np.clip(allowed / asked, _SLOWEST, 1.0)
+        return left
 
     def _arms_of(self, pair: int) -> Mask:
         arms = np.unique(self._arm_of_joint[self._moves[pair]])

@@ -82,8 +82,12 @@ class Shapes(Protocol):
         """Distances and gradients for the joints of all arms."""
         ...
 
-    def distances(self, q: Array) -> Array:
-        """Distances alone, shape (pairs,)."""
+    def distances(self, q: Array, within_m: float) -> Array:
+        """Distances alone, shape (pairs,), at most `within_m`."""
+        ...
+
+    def clear(self, places: Array, within_m: float) -> bool:
+        """Whether surely no pair is nearer at any of these postures, shape (k, joints)."""
         ...
 
 

@@ -29,7 +29,7 @@ _VELOCITY = ruckig.ControlInterface.Velocity
 _GOOD = (ruckig.Result.Working, ruckig.Result.Finished)
 _REST_TOLERANCE_RAD = 1e-9
 _ATTEMPTS = 3
-_ON_THE_WAY = (0.25, 0.5, 0.75)
+_ON_THE_WAY = (0.07, 0.15, 0.25, 0.4, 0.6, 0.8)
 _FAR_RAD = 0.02
 
 STILL_RAD_S = 1e-6
@@ -112,7 +112,7 @@ class JerkLimiter:
             refused: Given where the joints would come to rest after this step, shape (n,), tells which
                 must brake instead (workspace).
             speed: Velocity limits of this tick where they are lower than the cell's [rad/s].
-            on_the_way: Told places between here and there, like `refused` (collisions).
+            on_the_way: Like `refused`, told the place after this step and some on the way to rest, (k, n).
 
         Returns:
             The state to send, and which joints had to brake though they were to move.
@@ -122,10 +122,11 @@ class JerkLimiter:
         candidate = self._advance(goal, moving, limit)
         braking = np.zeros_like(moving)
         for _ in range(_ATTEMPTS):
+            if not (moving & ~braking).any():
+                break  # braking alone was looked at a tick before
             bad = self._outside(candidate.rest) | refused(candidate.rest)
             if on_the_way is not None:
-                for place in self._way(candidate):
-                    bad |= on_the_way(place)
+                bad |= on_the_way(self._way(candidate))
             bad &= moving & ~braking
             if not bad.any():
                 break
@@ -147,12 +148,17 @@ class JerkLimiter:
         after = self._plan(goal, moving, limit) or self._plan(goal, self._none, limit) or self._ramp_down()
         return JointState(*after, self._rest(*after))
 
-    def _way(self, state: JointState) -> list[Array]:
-        """Places between a state and its rest, of the newest trajectory; none where it rests nearby."""
+    def _way(self, state: JointState) -> Array:
+        """A state's place, and places between it and its rest, of the newest trajectory, if that is far off.
+
+        What is clear all the way stays so whatever comes: a step that is refused is replaced by braking on
+        the way that was looked at a tick before.
+        """
         if np.abs(state.rest - state.position).max() < _FAR_RAD:
-            return []
+            return state.position[None]
         duration = self._trajectory.duration
-        return [np.array(self._trajectory.at_time(part * duration)[0]) for part in _ON_THE_WAY]
+        way = [self._trajectory.at_time(part * duration)[0] for part in _ON_THE_WAY]
+        return np.array([state.position, *way])
 
     def _plan(self, goal: Array, moving: Mask, limit: Array) -> tuple[Array, Array, Array] | None:
         """Position, velocity and acceleration after one tick; None when nothing could be planned."""

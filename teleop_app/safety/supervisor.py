@@ -83,6 +83,7 @@ class SafetySupervisor:
         self._gripper = np.ones(arms)
         self._reference = np.zeros(len(limits.joint_at))
         self._pose: list[Array | None] = [None] * arms
+        self._posed: tuple[Array, Array] = (self._reference, np.zeros((arms, 3)))
         self._known = False
         self._faulty = False
         self._touching = False
@@ -297,7 +298,9 @@ class SafetySupervisor:
                 speed[mine] = np.minimum(speed[mine], request.speed_rad_s)
         hurried = moving & (speed == limits.velocity)
         target = self._hold_back(passed, moving, speed, notes)
-        state, braking = self._limiter.step(target, moving, self._outward(), speed, self._into_touch())
+        state, braking = self._limiter.step(
+            target, moving, self._outward(), speed, self._into_touch(self._limiter.state.position)
+        )
         for arm in np.unique(limits.arm_of_joint[braking]):
             name = limits.names[arm]
             text = f"Arm '{name}' brakes: it would have come to rest outside its workspace or joint limits."
@@ -334,24 +337,27 @@ class SafetySupervisor:
 
     def _outward(self) -> Callable[[Array], Mask]:
         here = self._limiter.state.rest
-        present = self._kinematics.poses(here)[:, :3]
-        touch = self._into_touch()
+        if self._posed[0] is not here:
+            self._posed = (here, self._kinematics.poses(here)[:, :3])
+        present = self._posed[1]
+        touch = self._into_touch(here)
 
         def refused(rest: Array) -> Mask:
-            arms = self._workspace.refuses(self._kinematics.poses(rest)[:, :3], present)
+            self._posed = (rest, self._kinematics.poses(rest)[:, :3])
+            arms = self._workspace.refuses(self._posed[1], present)
             outside = arms[self._limits.arm_of_joint]
-            return outside if touch is None else outside | touch(rest)
+            return outside if touch is None else outside | touch(rest[None])
 
         return refused
 
-    def _into_touch(self) -> Callable[[Array], Mask] | None:
-        collisions, here = self._collisions, self._limiter.state.rest
+    def _into_touch(self, now: Array) -> Callable[[Array], Mask] | None:
+        collisions = self._collisions
         self._touching = False
         if collisions is None:
             return None
 
-        def refused(place: Array) -> Mask:
-            joints = collisions.refuses(place, here)
+        def refused(places: Array) -> Mask:
+            joints = collisions.refuses(places, now)
             self._touching |= bool(joints.any())
             return joints
 

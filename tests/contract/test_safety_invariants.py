@@ -171,7 +171,7 @@ class Rig:
         self.pedal_ns = -(10**18)
         self.nudge_ns = -(10**18)
         self.mapping = MappingSection()
-        self.clear_m = 0.0
+        self.clear_m = -np.inf
         poses = kinematics().poses(HOME)
         homes = [HOME[:6], HOME[6:]]
         self.loop = ControlLoop(
@@ -285,7 +285,7 @@ class Rig:
         """What starts outside the stop distance stays there; what starts inside goes no nearer."""
         nearest = float(shapes().distances(joints).min())
         assert nearest >= min(self.clear_m, SAFETY.collision_stop_m) - 1e-9, "nearer than the stop distance"
-        self.clear_m = nearest if len(self.history) == 1 else max(self.clear_m, nearest)
+        self.clear_m = max(self.clear_m, nearest)
 
     def check_rates(self) -> None:
         recent = np.array(self.history[-4:])
@@ -345,6 +345,7 @@ class Rig:
         """The follower was moved by hand: the next command starts there, within the limits or not."""
         self.history.clear()
         self.outside[:] = True
+        self.clear_m = -np.inf
         self.allowed_m[:] = np.inf
 
 
