@@ -18,6 +18,7 @@ from devices.protocols import Array, FollowerState, Verification
 from teleop_app.core.errors import DeviceError
 
 _JOINTS: Final = 7
+_STIFFNESS: Final = (600.0, 600.0, 600.0, 600.0, 250.0, 150.0, 50.0)
 _GRIPPER_OPEN_M: Final = 0.08
 _GRIPPER_SPEED_M_S: Final = 0.1
 _GRIPPER_STEP_M: Final = 0.002
@@ -35,9 +36,7 @@ class FrankaOptions(Options):
 
     host: Annotated[str, Field(min_length=1, max_length=255)]
     rate_hz: Annotated[float, Field(ge=20.0, le=500.0)] = 100.0
-    stiffness: Annotated[list[float], Field(min_length=_JOINTS, max_length=_JOINTS)] = [
-        600.0, 600.0, 600.0, 600.0, 250.0, 150.0, 50.0,
-    ]  # fmt: skip
+    stiffness: Annotated[tuple[float, ...], Field(min_length=_JOINTS, max_length=_JOINTS)] = _STIFFNESS
     gripper: Literal["none", "franka"] = "franka"
 
 
