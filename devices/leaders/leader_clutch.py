@@ -5,22 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from devices.leaders.options import ClutchMode
-from teleop_app.core.clock import NS_PER_MS, NS_PER_S
-from teleop_app.core.types import ControlState
+from teleop_app.core.clock import NS_PER_S
 
 _SQUEEZED: Final = 0.15
 _OPENED: Final = 0.3
 _SQUEEZE_NS: Final = NS_PER_S // 2
 _REFUSED_NS: Final = NS_PER_S
-_SETTLE_NS: Final = 200 * NS_PER_MS
-_STOPPED: Final = (ControlState.HOLD, ControlState.FAULT, ControlState.ESTOP)
 
 
 class LeaderClutch:
     """A leader cannot be let go of like a controller, so its clutch latches.
 
-    It falls when control stops the robot, when the leader's reading is lost, or by `engage(False)`; a person
-    must ask anew each time. A request that control does not take up within a second falls too.
+    It falls when control no longer drives the arm by this leader, when the leader's reading is lost, or by
+    `engage(False)`; a person must ask anew each time. A request that control does not take up within a
+    second falls too.
 
     Args:
         mode: What engages the leader.
@@ -28,42 +26,50 @@ class LeaderClutch:
 
     def __init__(self, mode: ClutchMode) -> None:
         self._mode = mode
-        self._latched = mode is ClutchMode.ALWAYS
-        self._latched_ns = 0
+        self._held = self._taken = False
+        self._asks_by_itself = mode is ClutchMode.ALWAYS
+        self._held_ns = 0
+        self._retry_ns = 0
         self._squeezed_ns = 0
         self._opened = True
-        self._state: ControlState | None = None
 
     @property
     def held(self) -> bool:
         """Whether the leader asks to be engaged."""
-        return self._latched
+        return self._held
 
     def engage(self, on: bool, now_ns: int) -> None:
         """Ask, or let go."""
-        self._latched, self._latched_ns = on, now_ns
+        if on:
+            self._held, self._taken, self._held_ns = True, False, now_ns
+        else:
+            self.drop()
 
     def drop(self) -> None:
-        """Let go; the leader's reading is lost or it is driven by its motors."""
-        self._latched, self._squeezed_ns, self._opened = False, 0, False
+        """Let go for good: a person must ask anew."""
+        self._held = self._taken = self._asks_by_itself = self._opened = False
+        self._squeezed_ns = 0
 
-    def watch(self, state: ControlState, now_ns: int) -> None:
-        """See what control does."""
-        stopped = state in _STOPPED and self._state is not state
-        self._state = state
-        settled = now_ns - self._latched_ns > _SETTLE_NS
-        refused = state is ControlState.IDLE and now_ns - self._latched_ns > _REFUSED_NS
-        waits = self._mode is ClutchMode.ALWAYS and not self._latched_ns
-        if self._latched and ((stopped and settled) or (refused and not waits)):
+    def watch(self, drives: bool, now_ns: int) -> None:
+        """See whether control drives the arm by this leader."""
+        if not self._held:
+            return
+        if drives:
+            self._taken = True
+        elif self._taken:
             self.drop()
-        if state in (ControlState.ALIGNING, ControlState.ENGAGED) and self._latched and not self._latched_ns:
-            self._latched_ns = now_ns
+        elif now_ns - self._held_ns > _REFUSED_NS:
+            self._held, self._opened = False, False
+            self._retry_ns = now_ns + _REFUSED_NS
 
     def squeeze(self, gripper: float, now_ns: int) -> None:
         """See the gripper, 0 closed .. 1 open."""
-        if gripper > _OPENED:
-            self._opened = True
-        if self._mode is not ClutchMode.SQUEEZE or self._latched:
+        self._opened = self._opened or gripper > _OPENED
+        if self._held:
+            return
+        if self._asks_by_itself and now_ns >= self._retry_ns:
+            self.engage(True, now_ns)
+        if self._mode is not ClutchMode.SQUEEZE:
             return
         if gripper > _SQUEEZED or not self._opened:
             self._squeezed_ns = 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from devices.driver import DeviceContext
 from devices.leaders.gravity import gravity_model
 from devices.leaders.leader_arm import LeaderArm
+from devices.leaders.led_arm import LedArm, Place
 from devices.leaders.options import LeaderOptions
 from devices.leaders.servo_leader import ServoLeader
 from devices.leaders.tool_pose import ToolPose
@@ -14,10 +16,9 @@ from devices.models.cell import cell_arms
 from devices.models.library import robot_model
 from devices.servos.adapter import find_adapter
 from devices.servos.arm_checks import load_calibration
-from devices.servos.arm_layouts import find_layout
+from devices.servos.arm_layouts import ArmLayout, find_layout
 from devices.servos.bus import ServoBus
 from teleop_app.core.clock import Clock
-from teleop_app.core.errors import ConfigError
 
 MakeBus = Callable[[str, int, Clock], ServoBus]
 """A bus by port and bit rate."""
@@ -29,29 +30,45 @@ def make_leader(
     """The leader of a station file's entry.
 
     Raises:
-        ConfigError: It leads no arm or several, its layout is unknown, or its weight is, or a robot model
+        ConfigError: The adapters do not fit its arms, its layout or its weight is unknown, or a robot model
             cannot be used.
     """
     layout = find_layout(options.layout, family)
-    if len(context.arms) != 1:
-        raise ConfigError(
-            f"The leader {context.name!r} leads {len(context.arms)} arms",
-            why="a leader arm leads one",
-            next_step="Name it in `arms`",
-        )
-    arm = context.arms[0]
-    gravity = gravity_model(layout.name) if options.gravity_compensation > 0.0 else None
+    adapters = options.by_arm(context.name, context.arms)
+    if options.gravity_compensation > 0.0:
+        gravity_model(layout.name)
+    arrived = threading.Event()
+    arms: list[LedArm] = []
+    for place in _places(context, layout):
+        port, serial = adapters[place.arm]
 
-    def make_arm() -> LeaderArm:
-        port, serial = find_adapter(options.port, options.serial, context.name)
-        calibration = load_calibration(context.calibrations, serial, driver, layout, context.name)
-        bus = make_bus(port, options.baud, context.clock)
-        return LeaderArm(bus, layout, calibration, gravity, options, context.name, context.clock)
+        def make_arm(name: str = place.name, port: str = port, serial: str = serial) -> LeaderArm:
+            found, own = find_adapter(port, serial, name)
+            calibration = load_calibration(context.calibrations, own, driver, layout, name)
+            gravity = gravity_model(layout.name) if options.gravity_compensation > 0.0 else None
+            bus = make_bus(found, options.baud, context.clock)
+            return LeaderArm(bus, layout, calibration, gravity, options, name, context.clock)
 
-    spans, start = {}, 0
-    for each in cell_arms(context.config):
-        size = len(each.joint_names) + 1
-        spans[each.name], start = slice(start, start + size), start + size
-    model = next(each.model for each in context.config.arms if each.name == arm)
-    pose_of = None if layout.mirrored_by(model) else ToolPose(robot_model(layout.model))
-    return ServoLeader(context.name, arm, spans[arm], pose_of, layout, options, make_arm, context.clock)
+        arms.append(LedArm(place, layout, options, make_arm, context.clock, arrived))
+    return ServoLeader(context.name, arms, arrived)
+
+
+def leader_name(device: str, arm: str, arms: tuple[str, ...]) -> str:
+    """Name of a leader arm: of its input, `<input>/<arm>` where the input has several."""
+    return device if len(arms) == 1 else f"{device}/{arm}"
+
+
+def _places(context: DeviceContext, layout: ArmLayout) -> list[Place]:
+    places: list[Place] = []
+    start = 0
+    for index, (described, section) in enumerate(
+        zip(cell_arms(context.config), context.config.arms, strict=True)
+    ):
+        end = start + len(described.joint_names) + 1
+        if section.name in context.arms:
+            mirrors = layout.mirrored_by(section.model)
+            pose_of = None if mirrors else ToolPose(robot_model(layout.model))
+            name = leader_name(context.name, section.name, context.arms)
+            places.append(Place(context.name, name, section.name, index, slice(start, end), pose_of))
+        start = end
+    return places

@@ -16,7 +16,7 @@ from teleop_app.core.calibration import ArmCalibration, CalibrationStore
 from teleop_app.core.clock import NS_PER_S, MonotonicClock
 from teleop_app.core.config import ArmSection, StationConfig
 from teleop_app.core.errors import ConfigError, DeviceError
-from teleop_app.core.types import Actor, ControlState, ControlTick, InputSample
+from teleop_app.core.types import Actor, ArmInput, ControlState, ControlTick, InputSample
 
 ARMS = {
     "so101": ("feetech-leader", FEETECH_ARMS["so101"]),
@@ -41,6 +41,7 @@ class Rig:
 
     def __init__(self, layout: str, folder: Path) -> None:
         self.driver, models = ARMS[layout]
+        folder.mkdir(exist_ok=True)
         self.arm = EmulatedArm(layout, models, folder / "leader")
         self.store = CalibrationStore(folder / "calibrations")
         self.store.save(self.arm.calibration("L1", self.driver))
@@ -85,11 +86,11 @@ def so101(tmp_path: Path) -> Iterator[Rig]:
         yield rig
 
 
-def tick(measured: np.ndarray, state: ControlState = ControlState.IDLE) -> ControlTick:
+def tick(measured: np.ndarray, *, drives: bool = False) -> ControlTick:
     n = measured.size
     return ControlTick(
-        0, 0, 0, state, Actor.NONE, "", (False, False), 0, np.zeros((2, 7)), np.zeros(2), None,
-        np.zeros(n), np.zeros(n), 0, measured, np.zeros(n), np.zeros(n), 0, 0,
+        0, 0, 0, ControlState.IDLE, Actor.NONE, "lead", (False, drives), 0, np.zeros((2, 7)), np.zeros(2),
+        None, np.zeros(n), np.zeros(n), 0, measured, np.zeros(n), np.zeros(n), 0, 0,
     )  # fmt: skip
 
 
@@ -142,20 +143,23 @@ def test_a_silent_servo_makes_samples_invalid_with_a_sentence_and_comes_back(rig
         leader.stop()
 
 
-def test_an_unplugged_leader_says_so_once_in_a_sample_then_as_an_error_and_is_found_again(rig: Rig) -> None:
+def test_an_unplugged_leader_says_so_and_is_found_again(rig: Rig) -> None:
     leader = rig.leader()
     leader.start()
     rig.until(leader, valid)
     rig.arm.port.close()
     sample = rig.until(leader, lambda sample: not valid(sample))
     assert sample.arms["right"].joints is None
-    with pytest.raises(DeviceError, match="has gone|No servo on .* answers"):
-        leader.poll()
-    with pytest.raises(DeviceError, match="There is no serial port"):
-        leader.start()
+    assert leader.poll() is None and leader.state == "lost"
+    end = time.monotonic() + PATIENCE_S
+    while "There is no serial port" not in leader.sentence and time.monotonic() < end:
+        time.sleep(0.05)
+    assert leader.sentence.startswith(f"There is no serial port {rig.arm.port.path}. Plug the adapter in")
+    with pytest.raises(DeviceError, match="is not connected"):
+        leader.follow(True)
     rig.arm.port.open()
-    leader.start()
     rig.until(leader, valid)
+    assert leader.sentence == ""
     leader.stop()
 
 
@@ -208,8 +212,9 @@ def test_a_held_squeeze_engages_and_a_hold_of_control_lets_go(so101: Rig) -> Non
         assert held[-1].capture_ns - held[0].capture_ns > 0.4 * NS_PER_S
         so101.arm.pose(open_)
         time.sleep(0.25)
+        leader.observe(tick(np.zeros(LEFT + 6), drives=True))
         assert so101.until(leader, valid).arms["right"].clutch  # latched
-        leader.observe(tick(np.zeros(LEFT + 6), ControlState.HOLD))
+        leader.observe(tick(np.zeros(LEFT + 6), drives=False))
         assert not so101.until(leader, valid).arms["right"].clutch
     finally:
         leader.stop()
@@ -438,10 +443,59 @@ def test_a_joint_beyond_its_range_is_a_warning_in_any_posture(so101: Rig) -> Non
         leader.stop()
 
 
-def test_a_leader_leads_one_arm(so101: Rig) -> None:
+def test_each_leader_arm_has_an_adapter_of_its_own(so101: Rig) -> None:
     context = DeviceContext("lead", ("left", "right"), station("so101"), so101.store, MonotonicClock())
-    with pytest.raises(ConfigError, match="leads 2 arms"):
-        make_device(DriverKind.INPUT, "feetech-leader", context, {"port": "/dev/x", "serial": "L1"})
+    for options, sentence in (
+        ({"port": "/dev/x", "serial": "L1"}, "leads 2 arms, but the adapter of 'left' is not named"),
+        ({"serials": {"middle": "L1"}}, "name the adapter of 'middle': it leads left, right"),
+    ):
+        with pytest.raises(ConfigError, match=sentence):
+            make_device(DriverKind.INPUT, "feetech-leader", context, options)
+
+
+# Two arms in one source.
+
+
+def test_the_other_arm_goes_on_when_one_is_unplugged_and_comes_back(tmp_path: Path) -> None:
+    rigs = {side: Rig("so101", tmp_path / side) for side in ("left", "right")}
+    store = CalibrationStore(tmp_path / "calibrations")
+    for side, rig in rigs.items():
+        store.save(rig.arm.calibration(side, rig.driver))
+    rigs["left"].arm.pose([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    config = station("so101")
+    config.arms[0].model = "so101"
+    context = DeviceContext("lead", ("left", "right"), config, store, MonotonicClock())
+    ports = {side: rig.arm.port.path for side, rig in rigs.items()}
+    options = {"ports": ports, "serials": {"left": "left", "right": "right"}, "clutch": "key"}
+    leader: ServoLeader = make_device(DriverKind.INPUT, "feetech-leader", context, options)
+    seen: dict[str, ArmInput] = {}
+
+    def until(done: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while not done():
+            assert time.monotonic() < end, leader.sentence
+            leader.wait(0.02)
+            sample = leader.poll()
+            seen.update(sample.arms if sample is not None else {})
+
+    with rigs["right"].arm.port:
+        with pytest.raises(ConfigError, match="leads no arm 'middle'. It leads left, right"):
+            leader.engage(arm="middle")
+        leader.start()  # the left one is not plugged in
+        until(lambda: "right" in seen)
+        assert leader.state == "left lost, right free" and "There is no serial port" in leader.sentence
+        with rigs["left"].arm.port:
+            until(lambda: "left" in seen and seen["left"].valid)
+            assert seen["left"].joints == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5], abs=5e-3)
+            leader.engage(arm="right")
+            until(lambda: seen["right"].clutch)
+            assert not seen["left"].clutch
+        until(lambda: not seen["left"].valid)
+        for _ in range(5):
+            seen.pop("right", None)
+            until(lambda: "right" in seen)
+            assert seen["right"].valid and seen["right"].clutch
+        leader.stop()
 
 
 def test_an_unknown_layout_names_those_that_are_known(so101: Rig) -> None:
