@@ -94,7 +94,7 @@ def missing_packages(driver: Driver) -> tuple[str, ...]:
 
 def _installed(module: str) -> bool:
     try:
-        return find_spec(module) is not None
+        return find_spec(module.partition(".")[0]) is not None  # a submodule's search runs its package
     except (ImportError, ValueError):
         return False
 
@@ -121,7 +121,7 @@ def _load(kind: DriverKind, point: EntryPoint) -> Driver:
     try:
         driver = point.load()
     except Exception as error:
-        logger.exception("the plug-in %s does not load", point.value)
+        logger.info("the plug-in %s does not load", point.value, exc_info=True)
         raise DeviceError(
             f"The {kind.value} driver {point.name!r} of {_package(point)} does not load",
             why=f"{type(error).__name__}: {error}",

@@ -37,6 +37,7 @@ from teleop_app.station.process import (
     stop_on_signals,
 )
 from teleop_app.station.roster import (
+    SIMULATED,
     ProcessRole,
     follower_process,
     input_process,
@@ -101,8 +102,11 @@ def device_checks(data: DataDir) -> Iterator[Check]:
         config, _ = station_config(data, None)
     except (TeleopError, OSError):
         return  # environment_checks has said so
-    if any(arm.follower == "sim" for arm in config.arms):
+    if any(arm.follower == SIMULATED for arm in config.arms):
         yield _check_simulation(config)
+    from teleop_app.station.device_checks import check_devices
+
+    yield from check_devices(config, CalibrationStore(data.calibrations))
     yield _check_encoder(config)
     yield _check_gamepad()
 
@@ -287,7 +291,6 @@ def cell_description(config: StationConfig) -> tuple[list[ArmDescription], mujoc
 
 def _build_follower(context: ProcessContext, arm: ArmSection) -> Runnable:
     from devices.models.cell import cell_arms
-
     from teleop_app.station.follower import FollowerArm, FollowerProcess
     from teleop_app.station.follower_guard import target_limits
 

@@ -12,6 +12,7 @@ import teleop_app
 from teleop_app.commands import (
     calibrate,
     demo,
+    devices,
     doctor,
     episodes,
     estop,
@@ -43,6 +44,7 @@ app.add_typer(station.app, name="station")
 app.add_typer(episodes.app, name="episodes")
 app.add_typer(export.app, name="export")
 app.add_typer(calibrate.app, name="calibrate")
+app.add_typer(devices.app, name="devices")
 app.command("record")(record.record)
 app.command("replay")(replay.replay)
 app.command("verify")(store.verify)
