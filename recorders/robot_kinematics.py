@@ -95,6 +95,14 @@ class RobotKinematics:
                 body = int(self.model.body_parentid[body])
         return found
 
+    def qpos(self, vector: Array) -> Array:
+        """Positions of the model for a joint vector, shape (nq,); all else stays as the model has it.
+
+        Args:
+            vector: Joint vector, finite, shape (n,).
+        """
+        return self._rest + self._gain @ vector
+
     def poses(self, vector: Array) -> Array:
         """Pose of each link in its parent, shape (m, 7): x y z [m], quat_xyzw.
 
@@ -102,7 +110,7 @@ class RobotKinematics:
             vector: Joint vector, finite, shape (n,).
         """
         data = self._data
-        data.qpos[:] = self._rest + self._gain @ vector
+        data.qpos[:] = self.qpos(vector)
         mujoco.mj_kinematics(self.model, data)
         to_parent = data.xmat[self._parent_bodies].reshape(-1, 3, 3)
         offset = data.xpos[self.bodies] - data.xpos[self._parent_bodies]

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from sessions import TaskDefault
     from teleop_app.control.assembly import ArmDescription
     from teleop_app.station.checks import Check
+    from ui.gl.scene_feed import SceneSource
 
 logger = logging.getLogger(__name__)
 
@@ -98,14 +99,14 @@ def run_station(data: DataDir, station_file: Path | None) -> None:
 
 def device_checks(data: DataDir) -> Iterator[Check]:
     """Checks of the devices that the store's station names."""
+    from teleop_app.station.device_checks import check_devices
+
     try:
         config, _ = station_config(data, None)
     except (TeleopError, OSError):
         return  # environment_checks has said so
     if any(arm.follower == SIMULATED for arm in config.arms):
         yield _check_simulation(config)
-    from teleop_app.station.device_checks import check_devices
-
     yield from check_devices(config, CalibrationStore(data.calibrations))
     yield _check_encoder(config)
     yield _check_gamepad()
@@ -119,20 +120,16 @@ def open_window(data: DataDir, station_file: Path | None) -> int:
     """
     import ui.gl  # noqa: F401  (first: imports mujoco without a GL platform, which would clash with Qt's)
     from devices.protocols import Verification
-    from devices.sim.arms import ARMS
-    from devices.sim.model import load_model
     from ui.application import WindowParts, run_window
-    from ui.pages.collect import SceneSource
     from ui.widgets.setup_parts import DriverLabel
 
     data.create()
     config, station_file = station_config(data, station_file)
-    scene = SceneSource(load_model(config.simulation.look), {arm.side: arm.tcp_site_name for arm in ARMS})
     parts = WindowParts(
         data=data,
         config=config,
         station_file=station_file,
-        scene=scene,
+        scene=_scene(config),
         tasks=simulation_tasks(),
         device_checks=lambda: device_checks(data),
         drivers=[
@@ -145,6 +142,26 @@ def open_window(data: DataDir, station_file: Path | None) -> int:
         ],
     )
     return run_window(parts)
+
+
+def _scene(config: StationConfig) -> SceneSource | None:
+    """What the 3-D view draws; None, with the reason in the log, when the robot's model cannot be used."""
+    from recorders.robot_kinematics import RobotKinematics
+    from ui.gl.scene_feed import SceneSource
+
+    try:
+        arms, spec = cell_description(config)
+    except ConfigError as error:
+        logger.warning("there is no 3-D view: %s", error.sentence)
+        return None
+    sites = {arm.name: arm.tcp_site for arm in arms}
+    if is_simulated(config):
+        from devices.sim.model import load_model
+
+        return SceneSource(load_model(config.simulation.look), sites)
+    model = spec.compile()
+    names = tuple(name for arm in arms for name in (*arm.joint_names, arm.gripper_name))
+    return SceneSource(model, sites, RobotKinematics(spec.to_xml(), names).qpos)
 
 
 def simulation_tasks() -> list[TaskDefault]:
