@@ -50,6 +50,10 @@ class LeaderClutch:
         self._held = self._taken = self._asks_by_itself = self._opened = False
         self._squeezed_ns = 0
 
+    def let_go(self) -> None:
+        """Let go; what asks by itself asks again after the next start."""
+        self._held = self._taken = False
+
     def watch(self, drives: bool, now_ns: int) -> None:
         """See whether control drives the arm by this leader."""
         if not self._held:

@@ -21,6 +21,7 @@ from teleop_app.core.types import ArmInput, Array, ControlTick
 logger = logging.getLogger(__name__)
 
 _SILENT_NS: Final = 250 * NS_PER_MS
+_RESUME_NS: Final = 300 * NS_PER_MS
 _RETRY_S: Final = 1.0
 _JOIN_S: Final = 3.0
 
@@ -82,7 +83,7 @@ class LedArm:
         self._newest: LeaderReading | None = None
         self._fault: DeviceError | None = None
         self._taken: LeaderReading | None = None
-        self._whole_ns = self._heard_ns = 0
+        self._whole_ns = self._heard_ns = self._invalid_ns = 0
         self._seen_ns = -_SILENT_NS
         self._valid = False
         self._text = ""
@@ -137,6 +138,7 @@ class LedArm:
                 logger.error("the bus of the leader %s does not let go", self.place.name)
         self._arm = None
         self._fault = None
+        self._clutch.let_go()
 
     def poll(self) -> tuple[ArmInput, int] | None:
         """What it asks, and when that was so; None when there is nothing new."""
@@ -162,6 +164,8 @@ class LedArm:
             listed = ", ".join(self._layout.named(servo) for servo in newest.missing)
             sentence = f"The leader {self.place.name!r} lost {listed}: no answer. Check its cable and power."
             return self._invalid(now_ns, sentence)
+        if not self._valid and now_ns - self._invalid_ns > _RESUME_NS:
+            self._clutch.drop()
         self._whole_ns, self._valid, self._text = now_ns, True, ""
         return self._asked(newest, now_ns), newest.capture_ns
 
@@ -224,9 +228,11 @@ class LedArm:
     def _invalid(self, now_ns: int, sentence: str) -> tuple[ArmInput, int]:
         if sentence and sentence != self._text:
             logger.warning("%s", sentence)
+        if self._valid:
+            self._invalid_ns = now_ns
         self._valid, self._text = False, sentence
-        self._clutch.drop()
-        return ArmInput(clutch=False, valid=False), now_ns
+        # The clutch stays held: control shall hold and say why, not take it for a release.
+        return ArmInput(clutch=self._clutch.held and self._thread is not None, valid=False), now_ns
 
     # The thread of the bus.
 
