@@ -1,18 +1,32 @@
 """The RealSense driver on pyrealsense2 itself, with its software_device in place of a camera."""
 
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from foxglove_schemas_protobuf import CameraCalibration_pb2
 
 from devices.cameras.realsense import RealSenseCamera, RealSenseOptions
 from devices.cameras.source import CameraFormat
 from devices.cameras.threaded_source import ThreadedSource
+from recorders.message_bodies import calibration_body
+from teleop_app.core.bus import Endpoints, Publisher
+from teleop_app.core.calibration import CalibrationStore, CameraCalibration
 from teleop_app.core.clock import MonotonicClock
+from teleop_app.core.config import CameraSection, StationConfig
 from teleop_app.core.errors import DeviceError
+from teleop_app.core.paths import DataDir
+from teleop_app.core.types import CameraSetup, DepthPacket, ProcessState, ProcessStatus, VideoPacket
+from teleop_app.station.cameras import CamerasProcess
+from teleop_app.station.episode_head import _camera_header as camera_header
+from teleop_app.station.process import ProcessContext
 
 rs: Any = pytest.importorskip("pyrealsense2")
 WIDTH, HEIGHT, FPS = 64, 48, 30
@@ -153,3 +167,69 @@ def test_depth_arrives_unchanged_through_the_source(software):
     feeder.join()
     source.close()
     assert taken == 20
+
+
+def test_the_station_publishes_depth_without_loss_while_another_camera_is_missing(
+    software, tmp_path, monkeypatch
+):
+    sent: list[object] = []
+    monkeypatch.setattr(Publisher, "send", lambda _self, _topic, value: sent.append(value))
+    calibrations = CalibrationStore(tmp_path / "calibrations")
+    lens = [-0.1, 0.02, 1e-3, -1e-3, 0.0]
+    calibrations.save(
+        CameraCalibration(
+            serial="SW0001", width=WIDTH, height=HEIGHT, matrix=[70.0, 0, 32, 0, 71.0, 24, 0, 0, 1],
+            distortion=lens, reprojection_px=0.2, views=12, parent="wrist",
+            parent_T_camera=[0, 0, 0.1, 1, 0, 0, 0],
+        )
+    )  # fmt: skip
+    sections = [
+        CameraSection(name="wrist", driver="realsense", depth=True),
+        CameraSection(name="front", driver="realsense", width=WIDTH, height=HEIGHT, fps=FPS),
+    ]
+    with tempfile.TemporaryDirectory() as short:
+        folder = Path(short)
+        context = ProcessContext(
+            "cameras", StationConfig(cameras=sections), DataDir(folder), Endpoints(folder), folder
+        )
+        missing = RealSenseCamera("front", RealSenseOptions(serial="GONE"), list)
+        source = ThreadedSource({"wrist": _camera(software), "front": missing}, calibrations, context.clock)
+        process = CamerasProcess(context, {"realsense": source})
+        runner, feeder = threading.Thread(target=process.run), threading.Thread(target=software.run)
+        runner.start()
+        feeder.start()
+        deadline = time.monotonic() + 30.0
+        while sum(isinstance(each, DepthPacket) for each in sent) < 10 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        software.stop.set()
+        context.stop()
+        runner.join()
+        feeder.join()
+    depths = [each for each in sent if isinstance(each, DepthPacket)]
+    frames = {each.seq: each for each in sent if isinstance(each, VideoPacket)}
+    assert len(depths) >= 10
+    for packet in depths:
+        number = round((packet.device_ns - 1e9) * FPS / 1e9)
+        image = cv2.imdecode(np.frombuffer(packet.payload, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert image.dtype == np.uint16 and image.shape == (HEIGHT, WIDTH)
+        assert set(np.unique(image)) <= {0, 1000 + number} and (image > 0).mean() > 0.9
+        assert packet.unit_m == pytest.approx(UNIT_M) and packet.camera == "wrist"
+        assert frames[packet.seq].device_ns == packet.device_ns
+    setup = next(each for each in sent if isinstance(each, CameraSetup) and each.name == "wrist")
+    assert setup.serial == "SW0001" and setup.distortion == pytest.approx(lens) and setup.parent == "wrist"
+    assert setup.intrinsics[0, 0] == 70.0 and "12 views" in setup.reason
+    status = [each for each in sent if isinstance(each, ProcessStatus)]
+    assert any("Camera 'front' is not there: no RealSense GONE" in each.text for each in status)
+    assert any(each.state is ProcessState.RUNNING and each.metrics["taken_wrist"] > 0 for each in status)
+
+
+def test_the_distortion_is_in_the_episode():
+    setup = CameraSetup(
+        "wrist", WIDTH, HEIGHT, FPS, "", "", np.eye(3), "", np.zeros(0), distortion=(-0.1, 0.02, 1e-3, -1e-3)
+    )
+    published = CameraCalibration_pb2.CameraCalibration.FromString(calibration_body(camera_header(setup)))
+    assert published.distortion_model == "plumb_bob"
+    assert list(published.D) == pytest.approx([-0.1, 0.02, 1e-3, -1e-3, 0.0])
+    wide = replace(setup, distortion=(0.1,) * 8)
+    published = CameraCalibration_pb2.CameraCalibration.FromString(calibration_body(camera_header(wide)))
+    assert published.distortion_model == "rational_polynomial" and len(published.D) == 8
