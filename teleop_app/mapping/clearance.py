@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from teleop_app.core.geometry import Array
 from teleop_app.mapping.collision_model import CollisionModel, Indices
-from teleop_app.mapping.levers import levers
+from teleop_app.mapping.levers import geom_levers
 
 _CACHED = 4
 _FLAT = 1e-9
@@ -67,10 +68,10 @@ class Clearance:
         self._from_to = np.zeros(6)
         self._jac = np.zeros((2, 3, model.nv))
         self._known: dict[bytes, Clearances] = {}
-        self._reaches = self.joints_of * levers(model, joint_names)
+        levers = geom_levers(model, joint_names)
+        self._reaches = self.joints_of * np.maximum(levers[first], levers[second])
         self._looked_q = np.zeros(len(joint_names))
         self._looked_m = np.full(len(shapes.pairs), -np.inf)
-        self._looked_near = 0
 
     @property
     def names(self) -> tuple[tuple[str, str], ...]:
@@ -88,40 +89,59 @@ class Clearance:
         bodies = self._model.geom_bodyid[self._pairs]
         return np.abs(chains[bodies[:, 0]] - chains[bodies[:, 1]])[:, self._dof_at]
 
-    def clear(self, places: Array, within_m: float) -> bool:
-        """Whether surely no pair is nearer than `within_m` at any of these postures, shape (k, joints)."""
-        moved = self._reaches @ np.abs(places - self._looked_q).max(axis=0)
-        return bool((self._looked_m - moved >= within_m).all())
+    def too_near(self, places: Array, within_m: float) -> list[tuple[int, Indices, Array]]:
+        """Where along some postures, shape (k, joints), pairs are nearer than `within_m`.
 
-    def distances(self, q: Array, within_m: float | None = None) -> Array:
+        Returns:
+            Index of each such posture, the pairs, and their distances.
+        """
+        may = self._may_be_near(places, within_m)
+        if np.count_nonzero(may) > _MANY:
+            self._place(places[0])
+            self._look_at_all(places[0])
+            may = self._may_be_near(places, within_m)
+        found: list[tuple[int, Indices, Array]] = []
+        for row in np.flatnonzero(may.any(axis=0)):
+            self._place(places[row])
+            pairs = np.flatnonzero(may[:, row])
+            distance = self._measured(pairs, within_m)
+            near = distance < within_m
+            if near.any():
+                found.append((int(row), pairs[near], distance[near]))
+        return found
+
+    def distances(self, q: Array) -> Array:
         """Distance of every pair for joint positions `q` [rad], shape (pairs,), at most `within_m`."""
-        within_m = self._within_m if within_m is None else within_m
-        distance = np.full(len(self._pairs), within_m)
-        worth = self._may_be_near(q, within_m)
+        distance = np.full(len(self._pairs), self._within_m)
+        worth = np.flatnonzero(self._may_be_near(q[None], self._within_m))
         if len(worth):
             self._place(q)
-            if len(worth) > _MANY + self._looked_near:
+            if len(worth) > _MANY:
                 self._look_at_all(q)
-                worth = self._may_be_near(q, within_m)
-            data, model = self._data, self._model
-            for index in worth:
-                a, b = self._pairs[index]
-                distance[index] = mujoco.mj_geomDistance(model, data, a, b, within_m, None)
+                worth = np.flatnonzero(self._looked_m < self._within_m)
+            distance[worth] = self._measured(worth, self._within_m)
         return distance
 
-    def _may_be_near(self, q: Array, within_m: float) -> Indices:
-        moved = self._reaches @ np.abs(q - self._looked_q)
-        return np.flatnonzero(self._looked_m - moved < within_m)
+    def _may_be_near(self, places: Array, within_m: float) -> NDArray[np.bool_]:
+        """Which pairs may be nearer at which postures, shape (pairs, k)."""
+        moved = self._reaches @ np.abs(places - self._looked_q).T
+        return self._looked_m[:, None] - moved < within_m
+
+    def _measured(self, pairs: Indices, within_m: float) -> Array:
+        """Distances of some pairs at the posture that was placed."""
+        model, data = self._model, self._data
+        found = [
+            mujoco.mj_geomDistance(model, data, a, b, within_m, None) for a, b in self._pairs[pairs].tolist()
+        ]
+        return np.array(found)
 
     def _look_at_all(self, q: Array) -> None:
         """Lower bounds of all distances at the posture that was placed."""
         far = self._bounds()
-        data, model, reach = self._data, self._model, self._within_m + _AHEAD_M
-        for index in np.flatnonzero(far < reach):
-            a, b = self._pairs[index]
-            far[index] = mujoco.mj_geomDistance(model, data, a, b, reach, None)
+        reach = self._within_m + _AHEAD_M
+        some = np.flatnonzero(far < reach)
+        far[some] = self._measured(some, reach)
         self._looked_q, self._looked_m = q.copy(), far
-        self._looked_near = int((far < self._within_m).sum())
 
     def at(self, q: Array) -> Clearances:
         """Distances, and the gradients of the near ones."""

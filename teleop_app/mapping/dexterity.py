@@ -17,7 +17,7 @@ import numpy as np
 
 from teleop_app.core.geometry import Array
 from teleop_app.mapping.ik import ArmChain
-from teleop_app.mapping.levers import levers
+from teleop_app.mapping.levers import site_levers
 
 _FLAT = 1e-6
 _NONE = np.zeros(0)
@@ -55,7 +55,7 @@ class ArmDexterity:
         ends = np.cumsum([len(arm.joint_names) for arm in arms])
         self._mine = [slice(int(e) - len(a.joint_names), int(e)) for a, e in zip(arms, ends, strict=True)]
         # Weyl: a singular value changes no more than the matrix does; each column by at most the lever.
-        reach = levers(model, names)
+        reach = site_levers(model, names, self._sites).max(axis=0)
         self._change = [
             float(np.sqrt(len(a.joint_names)) * reach[m].max()) for a, m in zip(arms, self._mine, strict=True)
         ]

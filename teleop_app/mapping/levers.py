@@ -10,33 +10,35 @@ import numpy as np
 from teleop_app.core.geometry import Array
 
 
-def levers(model: mujoco.MjModel, joint_names: Sequence[str]) -> Array:
-    """Greatest movement of any shape or site with each joint, in any posture [m/rad, slides 1], shape (n,).
+def geom_levers(model: mujoco.MjModel, joint_names: Sequence[str]) -> Array:
+    """Greatest movement of any point of a geom with each joint, in any posture, shape (geoms, joints).
 
-    A chain is never longer than the sum of its links.
+    [m/rad], slides 1; 0 where the geom does not hang on the joint. A chain is never longer than its links.
     """
-    out = np.empty(len(joint_names))
-    for index, name in enumerate(joint_names):
-        joint = int(model.joint(name).id)
-        if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE:
-            out[index] = 1.0
-        else:
-            out[index] = _beyond(model, int(model.jnt_bodyid[joint])) + np.linalg.norm(model.jnt_pos[joint])
+    own = np.linalg.norm(model.geom_pos, axis=1) + model.geom_rbound
+    return _levers(model, joint_names, model.geom_bodyid, own)
+
+
+def site_levers(model: mujoco.MjModel, joint_names: Sequence[str], sites: Sequence[int]) -> Array:
+    """The same of sites, shape (sites, joints)."""
+    at = np.asarray(sites, dtype=np.intp)
+    return _levers(model, joint_names, model.site_bodyid[at], np.linalg.norm(model.site_pos[at], axis=1))
+
+
+def _levers(model: mujoco.MjModel, joint_names: Sequence[str], bodies: Array, own: Array) -> Array:
+    column = {int(model.joint(name).id): index for index, name in enumerate(joint_names)}
+    out = np.zeros((len(bodies), len(joint_names)))
+    for row, start, length in zip(out, bodies, own, strict=True):
+        body, reach = int(start), float(length)
+        while body:
+            first, count = int(model.body_jntadr[body]), int(model.body_jntnum[body])
+            for joint in range(first, first + count):
+                slide = model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE
+                if joint in column:
+                    lever = reach + float(np.linalg.norm(model.jnt_pos[joint]))
+                    row[column[joint]] = 1.0 if slide else lever
+                if slide:
+                    reach += float(np.abs(model.jnt_range[joint]).max())
+            reach += float(np.linalg.norm(model.body_pos[body]))
+            body = int(model.body_parentid[body])
     return out
-
-
-def _beyond(model: mujoco.MjModel, body: int) -> float:
-    """Greatest distance of anything on a body or below it from the body's frame."""
-    reach = [0.0]
-    for geom in np.flatnonzero(model.geom_bodyid == body):
-        reach.append(float(np.linalg.norm(model.geom_pos[geom]) + model.geom_rbound[geom]))
-    reach += [
-        float(np.linalg.norm(model.site_pos[site])) for site in np.flatnonzero(model.site_bodyid == body)
-    ]
-    for child in np.flatnonzero(model.body_parentid == body):
-        if child != body:
-            joints = np.flatnonzero(model.jnt_bodyid == child)
-            slides = model.jnt_type[joints] == mujoco.mjtJoint.mjJNT_SLIDE
-            stroke = float(np.abs(model.jnt_range[joints[slides]]).max(axis=1).sum())
-            reach.append(float(np.linalg.norm(model.body_pos[child])) + stroke + _beyond(model, int(child)))
-    return max(reach)

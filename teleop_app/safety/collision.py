@@ -100,22 +100,13 @@ class CollisionSlowDown:
             now: Posture to compare with, shape (joints,).
         """
         joints = np.zeros(len(now), dtype=bool)
-        if not self._shapes.clear(places, self._stop_m):
-            for there in places:
-                joints |= self._refuses(there, now)
-        return joints
-
-    def _refuses(self, there: Array, now: Array) -> Mask:
-        joints = np.zeros(len(now), dtype=bool)
-        distance = self._shapes.distances(there, self._stop_m)
-        if distance.size == 0 or distance.min() >= self._stop_m:
-            return joints
-        here = self._shapes.at(now)
-        bad = (distance < self._stop_m) & (distance < here.distance_m - _ROUNDING_M)
-        if bad.any():
-            rows = {int(pair): row for row, pair in enumerate(here.near)}
-            for pair in np.flatnonzero(bad):
-                joints |= self._to_blame(int(pair), rows.get(int(pair)), here.gradient, there - now)
+        for row, pairs, distance in self._shapes.too_near(places, self._stop_m):
+            here = self._shapes.at(now)
+            nearer = distance < here.distance_m[pairs] - _ROUNDING_M
+            rows = {int(pair): index for index, pair in enumerate(here.near)}
+            for pair in pairs[nearer]:
+                step = places[row] - now
+                joints |= self._to_blame(int(pair), rows.get(int(pair)), here.gradient, step)
         return joints
 
     def _project(self, step: Array, slopes: Array, room: Array) -> dict[int, float]:

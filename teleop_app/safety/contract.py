@@ -82,12 +82,8 @@ class Shapes(Protocol):
         """Distances and gradients for the joints of all arms."""
         ...
 
-    def distances(self, q: Array, within_m: float) -> Array:
-        """Distances alone, shape (pairs,), at most `within_m`."""
-        ...
-
-    def clear(self, places: Array, within_m: float) -> bool:
-        """Whether surely no pair is nearer at any of these postures, shape (k, joints)."""
+    def too_near(self, places: Array, within_m: float) -> Sequence[tuple[int, NDArray[np.intp], Array]]:
+        """Which of some postures, shape (k, joints), bring which pairs nearer, and to what distances."""
         ...
 
 
