@@ -11,6 +11,7 @@ _SQUEEZED: Final = 0.15
 _OPENED: Final = 0.3
 _SQUEEZE_NS: Final = NS_PER_S // 2
 _REFUSED_NS: Final = NS_PER_S
+_RELEASED_NS: Final = NS_PER_S // 10
 
 
 class LeaderClutch:
@@ -53,6 +54,7 @@ class LeaderClutch:
     def let_go(self) -> None:
         """Let go; what asks by itself asks again after the next start."""
         self._held = self._taken = False
+        self._retry_ns = 0
 
     def watch(self, drives: bool, now_ns: int) -> None:
         """See whether control drives the arm by this leader."""
@@ -71,8 +73,11 @@ class LeaderClutch:
         self._opened = self._opened or gripper > _OPENED
         if self._held:
             return
-        if self._asks_by_itself and now_ns >= self._retry_ns:
-            self.engage(True, now_ns)
+        if self._asks_by_itself:
+            # Control counts a clutch only once it has seen it released.
+            self._retry_ns = self._retry_ns or now_ns + _RELEASED_NS
+            if now_ns >= self._retry_ns:
+                self.engage(True, now_ns)
         if self._mode is not ClutchMode.SQUEEZE:
             return
         if gripper > _SQUEEZED or not self._opened:

@@ -98,6 +98,11 @@ class LedArm:
         return "aligned" if arm.drive is Drive.FOLLOW and arm.aligned else arm.drive.value
 
     @property
+    def fault(self) -> DeviceError | None:
+        """Why it is lost, None while it is there or was not started."""
+        return self._fault
+
+    @property
     def sentence(self) -> str:
         """What is off: the bus, a lost servo, an alarm, drift."""
         fault, arm = self._fault, self._arm

@@ -101,7 +101,12 @@ class ServoLeader:
         self._arrived.clear()
 
     def poll(self) -> InputSample | None:
-        """A reading that was not handed out yet, None when there is none; invalid ones of a silent arm."""
+        """A reading that was not handed out yet, None when there is none; invalid ones of a silent arm.
+
+        Raises:
+            DeviceError: Not one of its arms is there any more. Those that are missing beside others that are
+                there are looked for every second.
+        """
         for _ in self._arms:
             arm = self._arms[self._turn]
             self._turn = (self._turn + 1) % len(self._arms)
@@ -114,6 +119,9 @@ class ServoLeader:
                 return InputSample(
                     self._name, Actor.HUMAN, self._seq, self._capture_ns, {arm.place.arm: asked}
                 )
+        faults = [arm.fault for arm in self._arms if arm.fault is not None]
+        if len(faults) == len(self._arms):
+            raise faults[0]
         return None
 
     def observe(self, value: object) -> None:

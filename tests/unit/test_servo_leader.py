@@ -10,6 +10,9 @@ import pytest
 from devices.driver import DeviceContext, DriverKind
 from devices.emulators.arms import DYNAMIXEL_ARMS, FEETECH_ARMS
 from devices.emulators.servo_arm import EmulatedArm
+from devices.leaders import led_arm
+from devices.leaders.leader_clutch import LeaderClutch
+from devices.leaders.options import ClutchMode
 from devices.leaders.servo_leader import ServoLeader
 from devices.registry import make_device
 from teleop_app.core.calibration import ArmCalibration, CalibrationStore
@@ -34,6 +37,12 @@ def station(model: str) -> StationConfig:
         ArmSection.model_validate({"name": "right", "model": model} | box),
     ]
     return StationConfig(arms=arms)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lost arm is looked for sooner."""
+    monkeypatch.setattr(led_arm, "_RETRY_S", 0.1)
 
 
 class Rig:
@@ -150,14 +159,15 @@ def test_an_unplugged_leader_says_so_and_is_found_again(rig: Rig) -> None:
     rig.arm.port.close()
     sample = rig.until(leader, lambda sample: not valid(sample))
     assert sample.arms["right"].joints is None
-    assert leader.poll() is None and leader.state == "lost"
-    end = time.monotonic() + PATIENCE_S
-    while "There is no serial port" not in leader.sentence and time.monotonic() < end:
-        time.sleep(0.05)
-    assert leader.sentence.startswith(f"There is no serial port {rig.arm.port.path}. Plug the adapter in")
+    with pytest.raises(DeviceError, match="has gone|No servo on .* answers"):
+        leader.poll()
+    assert leader.state == "lost"
     with pytest.raises(DeviceError, match="is not connected"):
         leader.follow(True)
+    with pytest.raises(DeviceError, match="There is no serial port"):
+        leader.start()
     rig.arm.port.open()
+    leader.start()
     rig.until(leader, valid)
     assert leader.sentence == ""
     leader.stop()
@@ -195,6 +205,41 @@ def test_an_arm_of_other_kinematics_is_led_by_the_end_effector(so101: Rig) -> No
 
 
 # The clutch.
+
+
+def test_a_leader_that_engages_by_itself_asks_again_when_refused_but_not_after_it_was_let_go() -> None:
+    clutch, now_ns = LeaderClutch(ClutchMode.ALWAYS), NS_PER_S
+
+    def held_after(seconds: float, *, drives: bool) -> list[bool]:
+        nonlocal now_ns
+        seen: list[bool] = []
+        for _ in range(round(seconds / 0.01)):
+            now_ns += NS_PER_S // 100
+            clutch.watch(drives, now_ns)
+            clutch.squeeze(1.0, now_ns)
+            seen.append(clutch.held)
+        return seen
+
+    asked = held_after(5.0, drives=False)
+    assert (
+        not asked[0] and any(asked) and sum(a and not b for a, b in zip(asked[1:], asked, strict=False)) >= 2
+    )
+    held_after(2.0, drives=False)
+    while not clutch.held:
+        held_after(0.05, drives=False)
+    assert all(held_after(3.0, drives=True))
+    assert not any(held_after(5.0, drives=False)[1:])
+    clutch.engage(True, now_ns)
+    assert clutch.held
+
+
+def test_a_request_that_control_does_not_take_up_falls() -> None:
+    clutch = LeaderClutch(ClutchMode.KEY)
+    clutch.engage(True, 0)
+    clutch.watch(False, NS_PER_S // 2)
+    assert clutch.held
+    clutch.watch(False, 2 * NS_PER_S)
+    assert not clutch.held
 
 
 def test_a_held_squeeze_engages_and_a_hold_of_control_lets_go(so101: Rig) -> None:
