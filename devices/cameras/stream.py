@@ -111,6 +111,8 @@ class StreamCamera:
             DeviceError: The stream is lost, or a file has ended.
         """
         del timeout_s
+        if self._container is None:
+            raise DeviceError(f"Camera '{self._name}' is not open")
         try:
             frame = next(self._frames, None)
             if frame is None:
@@ -160,7 +162,7 @@ class StreamCamera:
         """The file is over: from the start again, or never."""
         if not self._address.is_file:
             raise DeviceError(f"Camera '{self._name}': {self._address.shown} has ended the stream")
-        if not self._options.loop or self._container is None:
+        if self._container is None or not self._options.loop:
             self._ended = True
             raise DeviceError(
                 f"The video file of camera '{self._name}' has ended",

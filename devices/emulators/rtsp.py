@@ -27,15 +27,16 @@ class RtspServer:
         units: Annex B access units, the first one a keyframe with its parameter sets.
         fps: How many a second.
         login: `user:password` that it wants, empty: none.
+        port: 0: any.
     """
 
-    def __init__(self, units: Sequence[bytes], fps: float, login: str = "") -> None:
+    def __init__(self, units: Sequence[bytes], fps: float, login: str = "", port: int = 0) -> None:
         self._units = [[nal for nal in _START_CODE.split(unit) if nal] for unit in units]
         self._fps = fps
         self._login = base64.b64encode(login.encode()).decode() if login else ""
         self._stop = threading.Event()
         self._sockets: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
         self.url = f"rtsp://127.0.0.1:{self.port}/cam"
         self.muted = threading.Event()

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from foxglove_schemas_protobuf import CameraCalibration_pb2
 
+from devices.cameras import realsense
 from devices.cameras.realsense import RealSenseCamera, RealSenseOptions
 from devices.cameras.source import CameraFormat
 from devices.cameras.threaded_source import ThreadedSource
+from devices.testing import CameraContract
 from recorders.message_bodies import calibration_body
 from teleop_app.core.bus import Endpoints, Publisher
 from teleop_app.core.calibration import CalibrationStore, CameraCalibration
@@ -233,3 +235,35 @@ def test_the_distortion_is_in_the_episode():
     wide = replace(setup, distortion=(0.1,) * 8)
     published = CameraCalibration_pb2.CameraCalibration.FromString(calibration_body(camera_header(wide)))
     assert published.distortion_model == "rational_polynomial" and len(published.D) == 8
+
+
+class TestRealSenseContract(CameraContract):
+    driver = realsense.DRIVER
+    wanted = CameraFormat(WIDTH, HEIGHT, FPS, "contract", depth=True)
+
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(realsense, "_LOST_S", 0.4)
+
+    def setup_method(self) -> None:
+        self.there: list[SoftwareRealSense] = []
+        self.feeders: list[threading.Thread] = []
+        self.plug()
+
+    def teardown_method(self) -> None:
+        self.unplug()
+
+    def make(self) -> RealSenseCamera:
+        return RealSenseCamera("contract", RealSenseOptions(), lambda: [each.device for each in self.there])
+
+    def unplug(self) -> None:
+        for each in self.there:
+            each.stop.set()
+        for feeder in self.feeders:
+            feeder.join()
+        self.there, self.feeders = [], []
+
+    def plug(self) -> None:
+        self.there = [SoftwareRealSense()]
+        self.feeders = [threading.Thread(target=self.there[0].run)]
+        self.feeders[0].start()

@@ -13,13 +13,14 @@ import cv2
 import numpy as np
 import pytest
 
-from devices.cameras import camera_reader
+from devices.cameras import camera_reader, stream
 from devices.cameras.source import CameraFormat
 from devices.cameras.stream import StreamCamera, StreamOptions
 from devices.cameras.threaded_source import ThreadedSource
 from devices.emulators.http_video import HttpVideoServer
 from devices.emulators.rtsp import RtspServer
 from devices.protocols import CameraFrame
+from devices.testing import CameraContract
 from recorders.video import H264Encoder
 from teleop_app.core.clock import NS_PER_S, MonotonicClock
 from teleop_app.core.errors import DeviceError
@@ -206,9 +207,9 @@ def test_a_file_plays_at_its_rate_and_ends(tmp_path):
     started = time.monotonic()
     _check_stream([frame for frame in (camera.read(1.0) for _ in range(8)) if frame])
     assert time.monotonic() - started > 6 / FPS
+    with pytest.raises(DeviceError, match="video file of camera 'front' has ended. Set loop = true"):
+        camera.read(1.0)
     for _ in range(2):
-        with pytest.raises(DeviceError, match="video file of camera 'front' has ended. Set loop = true"):
-            camera.read(1.0)
         camera.close()
         with pytest.raises(DeviceError, match="has ended"):
             camera.open(ANY)
@@ -254,3 +255,25 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up(units):
             _camera(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/cam", timeout_s=0.3).open(ANY)
         assert time.monotonic() - started < 10.0
         assert threading.active_count() < 50
+
+
+class TestNetworkCameraContract(CameraContract):
+    driver = stream.DRIVER
+    wanted = CameraFormat(WIDTH, HEIGHT, FPS, "contract")
+    slack_s = 2.0  # until a silent stream counts as lost
+
+    def setup_method(self) -> None:
+        encoder = H264Encoder(WIDTH, HEIGHT, FPS, "ultrafast", 23, 8)
+        self.units = [encoder.encode(_picture(number)) for number in range(COUNT)]
+        encoder.close()
+        self.server = RtspServer(self.units, FPS)
+        self.options = {"url": self.server.url, "timeout_s": 1.0}
+
+    def teardown_method(self) -> None:
+        self.server.close()
+
+    def unplug(self) -> None:
+        self.server.close()
+
+    def plug(self) -> None:
+        self.server = RtspServer(self.units, FPS, port=self.server.port)
