@@ -30,10 +30,12 @@ from teleop_app.core.types import (
     WorldState,
 )
 from teleop_app.station.preview_strip import PreviewStrip
+from teleop_app.station.roster import is_device_process
 from teleop_app.station.thumbnail import LiveThumbnail, thumbnail_camera
 from teleop_app.station.video_start import PrerollStart, VideoGate, VideoStart, preroll_starts
 
 SILENT_NS = NS_PER_S // 2
+_DEVICE_LOST = ("follower.lost", "sensor.lost")
 """A stream that brings nothing for this long is said to be silent."""
 WORLD_NS = NS_PER_S // 100
 """The simulation tells its state this often."""
@@ -158,11 +160,15 @@ class Recording:
             self.writer.add_clock(sample)
 
     def _take_event(self, event: Event) -> None:
-        """An event; one that tells of a loss also gives the gap in the numbers its reason."""
+        """An event; one that tells of a loss also marks the episode, or gives a gap its reason."""
         if event.kind == "stream.lost":
             topic, reason, count = (event.fields.get(key) for key in ("topic", "reason", "count"))
             if isinstance(topic, str) and isinstance(reason, str) and isinstance(count, int):
                 self.writer.ledger.explain(topic, reason, count)
+        elif event.kind in _DEVICE_LOST and event.text:
+            self.writer.ledger.note(event.text)
+        elif event.kind == "process.died" and is_device_process(name := str(event.fields.get("process"))):
+            self.writer.ledger.note(f"The {name} process died during the recording.")
         self.writer.add_event(event)
 
     def _take_packet(self, packet: VideoPacket, now_ns: int) -> None:

@@ -47,6 +47,11 @@ def follower_process(arm: str) -> str:
     return f"follower-{arm}"
 
 
+def is_device_process(name: str) -> bool:
+    """Whether a process is that of one input, sensor or arm."""
+    return name.startswith(("input-", "sensor-", "follower-"))
+
+
 def is_simulated(config: StationConfig) -> bool:
     """Whether the arms are those of the simulated cell.
 

@@ -177,7 +177,16 @@ def test_real_arms_are_driven_recorded_and_met_where_they_are_after_a_crash(cell
     assert np.allclose(cell.arms["left"].q, at, atol=0.02), "it did not move"
     assert cell.process("follower-right") == right_before, "the other arm's process goes on"
 
-    # The episode tells the robot as it was.
+    # The right arm is unplugged; the episode goes on and is kept.
+    cell.arms["right"].port.close()
+    cell.ticks.clear()
+    cell.until(lambda: cell.state is ControlState.FAULT, "the second fault")
+    assert "Follower 'right'" in cell.ticks[-1].reason
+    cell.until(lambda: any(event.kind == "follower.lost" for event in cell.events), "the loss")
+    told = cell.client.call("follower-right", "status")["text"]
+    assert "right" in told and told.endswith(".")
+
+    # The episode tells the robot as it was, and what happened to it.
     done = cell.client.call("recorder", "stop", outcome="success", timeout_s=30.0)
     cell.client.call("recorder", "save", timeout_s=10.0)
     path = cell.data.episodes / f"{done['episode']}.mcap"
@@ -192,7 +201,12 @@ def test_real_arms_are_driven_recorded_and_met_where_they_are_after_a_crash(cell
         }
         assert {"robot.xml", "calibrations/arms/F0.toml", "calibrations/arms/F1.toml"} <= attachments.keys()
         kinds = {event.kind for event in reader.events()}
-        assert {"process.died", "safety.fault", "safety.recovered"} <= kinds
+        assert {"process.died", "follower.lost", "safety.fault", "safety.recovered"} <= kinds
+        assert reader.footer is not None
+        reasons = " ".join(reader.footer.lost_reasons)
+        assert "The follower-left process died during the recording." in reasons
+        assert "Arm 'right' is lost and holds its place." in reasons
+        assert reader.footer.counts["/tf"] > 10, "the composed robot moves in viewers"
     export_lerobot([path], cell.data.root / "dataset")
     rows = pq.read_table(cell.data.root / "dataset/data/chunk-000/file-000.parquet").to_pydict()
     assert len(rows["action"][0]) == 12

@@ -56,6 +56,7 @@ WRONG_FIELDS = {
     "safety.stale_hold_ms": "[safety]\nstale_hold_ms = 1",
     "safety.stale_release_ms": "[safety]\nstale_release_ms = 1e9",
     "safety.follower_stale_ms": "[safety]\nfollower_stale_ms = 0",
+    "safety.command_stale_ms": "[safety]\ncommand_stale_ms = 5",
     "safety.max_joint_velocity_rad_s": "[safety]\nmax_joint_velocity_rad_s = 0",
     "safety.max_joint_acceleration_rad_s2": "[safety]\nmax_joint_acceleration_rad_s2 = 1e6",
     "safety.max_joint_jerk_rad_s3": "[safety]\nmax_joint_jerk_rad_s3 = nan",
