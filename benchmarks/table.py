@@ -33,6 +33,7 @@ HEADLINES = {
     ),
     "record-sim": (r"frames (due|lost)", r"true sync error", r"cannot be read", r"processor, (cameras|all)"),
     "control_jitter": (r"lateness", r"ticks"),
+    "supervisor_cost": (r"supervisor|whole tick",),
     "memory": (r"(recorder|cameras|control): ",),
     "long_episode": (r"stop to durable", r"private memory, second half", r"files"),
     "operator_latency": (r"stop|key to recording|cores|recorder,",),

@@ -17,7 +17,7 @@ from teleop_app.control.cycle_timer import Cycle
 from teleop_app.core.bus import CommandClient, Endpoints, Publisher, Subscriber
 from teleop_app.core.clock import FakeClock
 from teleop_app.core.config import StationConfig
-from teleop_app.core.errors import ConfigError, DeviceError
+from teleop_app.core.errors import ConfigError, DeviceError, StationError
 from teleop_app.core.paths import DataDir
 from teleop_app.core.types import Actor, ArmInput, ControlTick, InputSample, ProcessStatus
 from teleop_app.station.control import ControlProcess
@@ -136,6 +136,36 @@ def test_control_process_commands(station):
     station.position[1] += 0.05
     station.call("home")
     station.until(lambda topic, value: topic == "event" and value.kind == "control.homed")
+
+
+def test_control_process_commands_of_the_mapping(station):
+    def hand(clutch, x, capture_ns):
+        pose = np.array([x, 0.0, 0.0, 1.0, 0, 0, 0])
+        return InputSample("vr", Actor.HUMAN, 0, capture_ns, {"left": ArmInput(clutch, pose=pose)})
+
+    station.turn()
+    station.until(lambda topic, _: topic == "input", lambda: hand(False, 0.0, station.clock.now_ns()))
+    assert station.call("watch_mapping", seconds=60.0) == {}
+    assert station.call("calibrate_yaw_start", source="vr", arm="left", ahead_deg=90.0) == {}
+    steps = iter(range(10**6))
+    batch = station.until(
+        lambda topic, _: topic == "batch/vr/left/mapping",
+        lambda: hand(True, 0.002 * next(steps), station.clock.now_ns()),
+    )
+    assert batch.values.shape[1] == 6
+    setup = next(value for topic, value in station.messages if topic == "stream")
+    assert (setup.name, setup.values[0]) == ("vr/left/mapping", "raw_x")
+    for _ in range(200):
+        station.hand.send("input", hand(True, 0.002 * next(steps), station.clock.now_ns()))
+        station.turn()
+    assert station.call("calibrate_yaw_finish")["yaw_deg"] == pytest.approx(90.0)
+    with pytest.raises(StationError, match="The yaw is not being calibrated"):
+        station.call("calibrate_yaw_finish")
+    station.call("release")
+    station.until(lambda topic, value: topic == "tick" and not any(value.engaged))
+    assert station.call("nudge", arm="right", axis="z", sign=1) == {}
+    with pytest.raises(StationError, match="There is no arm 'middle'. Arms: left, right"):
+        station.call("nudge", arm="middle", axis="z", sign=1)
 
 
 def test_control_process_commands_the_ring(station):
