@@ -155,13 +155,12 @@ def _scene(config: StationConfig) -> SceneSource | None:
         logger.warning("there is no 3-D view: %s", error.sentence)
         return None
     sites = {arm.name: arm.tcp_site for arm in arms}
+    names = tuple(name for arm in arms for name in (*arm.joint_names, arm.gripper_name))
     if is_simulated(config):
         from devices.sim.model import load_model
 
-        return SceneSource(load_model(config.simulation.look), sites)
-    model = spec.compile()
-    names = tuple(name for arm in arms for name in (*arm.joint_names, arm.gripper_name))
-    return SceneSource(model, sites, RobotKinematics(spec.to_xml(), names).qpos)
+        return SceneSource(load_model(config.simulation.look), sites, joint_names=names)
+    return SceneSource(spec.compile(), sites, RobotKinematics(spec.to_xml(), names).qpos, names)
 
 
 def simulation_tasks() -> list[TaskDefault]:

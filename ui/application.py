@@ -15,6 +15,7 @@ from PyQt6.QtCore import QObject, QTimer
 from PyQt6.QtWidgets import QApplication
 
 from sessions import Author, Catalog, TaskDefault, open_catalog
+from teleop_app.core.calibration import CalibrationStore
 from teleop_app.core.config import StationConfig
 from teleop_app.core.paths import DataDir
 from teleop_app.core.types import CameraSetup, RecorderState, RecorderStatus, StationStatus
@@ -24,13 +25,15 @@ from teleop_app.station.latency_calibration import LatencyCalibration
 from ui import theme
 from ui.actions import ACTIONS, ActionRegistry, Scope
 from ui.bridge import StationBridge
+from ui.gl.scene_feed import SceneSource
 from ui.main_window import MainWindow, Page, open_settings
-from ui.pages.collect import CollectPage, SceneSource
+from ui.pages.collect import CollectPage
 from ui.pages.episodes import EPISODE_ACTIONS, EpisodesPage
 from ui.pages.home import HomePage
 from ui.pages.setup import SetupPage
 from ui.sounds import SoundPlayer
 from ui.station_host import StationHost
+from ui.viewmodels.calibration_makers import station_makers
 from ui.viewmodels.collect import CollectModel
 from ui.viewmodels.home import HomeModel
 from ui.widgets.setup_parts import DriverLabel
@@ -51,7 +54,7 @@ class WindowParts:
         scene: What the 3-D view draws, None without a model.
         tasks: Tasks offered on first run.
         device_checks: Pre-flight checks of the station's devices.
-        drivers: Drivers and how far each is proven.
+        drivers: Drivers of the simulated cell and how far each is proven.
     """
 
     data: DataDir
@@ -160,6 +163,11 @@ class Application(QObject):
             parts.drivers,
             self.settings,
             lambda progress, cancelled: LatencyCalibration(self.client, progress, cancelled),
+            station_makers(
+                self.client,
+                CalibrationStore(parts.data.calibrations),
+                parts.scene,
+            ),
         )
         # Without a key on the button: Undo has none on this page.
         page.told.connect(lambda text, undo: self.window.toasts.show_text(text, undo))

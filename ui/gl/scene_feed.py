@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import mujoco
@@ -26,11 +26,13 @@ class SceneSource:
         model: Compiled model, the same as the simulation's, or of the cell of real arms.
         tcp_sites: Tool site of each arm.
         measured_qpos: MuJoCo's positions for a measured joint vector, where no simulation tells them.
+        joint_names: Of control's joint vector.
     """
 
     model: mujoco.MjModel
     tcp_sites: Mapping[str, str] = field(default_factory=dict)
     measured_qpos: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None
+    joint_names: Sequence[str] = ()
 
 
 class SceneFeed:

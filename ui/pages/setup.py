@@ -29,13 +29,17 @@ from PyQt6.QtWidgets import (
 )
 
 from sessions import Author, Catalog
+from teleop_app.core.calibration import CalibrationStore
 from teleop_app.core.paths import DataDir
 from teleop_app.core.types import CameraSetup, ProcessState, StationStatus
 from teleop_app.station.checks import Check
 from ui import theme
 from ui.bridge import StationBridge
 from ui.theme import Role
-from ui.viewmodels.devices import DevicesModel
+from ui.viewmodels.arm_wizard import ArmWizard
+from ui.viewmodels.calibration_makers import CalibrationMakers
+from ui.viewmodels.camera_wizard import CameraWizard
+from ui.viewmodels.devices import DevicesModel, StationDevice
 from ui.viewmodels.driver_catalog import DriverCatalog
 from ui.viewmodels.latency import LatencyModel, MakeCalibrator
 from ui.viewmodels.mapping_live import MappingLive
@@ -43,6 +47,9 @@ from ui.viewmodels.setup import SetupModel
 from ui.viewmodels.setup_preflight import PreflightModel
 from ui.viewmodels.setup_restart import STATION, process_title
 from ui.viewmodels.setup_roster import RosterModel
+from ui.widgets.arm_wizard_panel import ArmWizardPanel
+from ui.widgets.calibration_editor import CalibrationEditor
+from ui.widgets.camera_wizard_panel import CameraWizardPanel
 from ui.widgets.checklist import Checklist
 from ui.widgets.devices_editor import DevicesEditor
 from ui.widgets.form import SectionForm
@@ -68,6 +75,7 @@ class SetupPage(QWidget):
         drivers: What the Inputs section lists.
         settings: Where the section shown is kept.
         calibrator: Makes what measures latencies; None where there is no station.
+        makers: Make what calibrates arms and cameras; None where there is no station.
         parent: Owner.
     """
 
@@ -93,6 +101,7 @@ class SetupPage(QWidget):
         drivers: Sequence[DriverLabel] = (),
         settings: QSettings | None = None,
         calibrator: MakeCalibrator | None = None,
+        makers: CalibrationMakers | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -121,6 +130,9 @@ class SetupPage(QWidget):
         self.latency_editor = LatencyEditor(self.latency, bridge)
         self._add_section("Time and latency", "timer-cog-outline", scrolled([self.latency_editor]))
         tasks = TasksEditor(self.roster)
+        self._add_section(
+            "Calibration", "tune-vertical", scrolled([self._calibration_page(data, bridge, makers)])
+        )
         self._add_section("Tasks", "clipboard-list-outline", scrolled([tasks]))
         self._add_section("People", "account-group-outline", scrolled([PeopleEditor(self.roster)]))
         self._checklist = Checklist(self.preflight)
@@ -189,6 +201,33 @@ class SetupPage(QWidget):
             widgets.append(self._sound_switch())
             widgets.append(driver_list(drivers))
         return scrolled(widgets)
+
+    def _calibration_page(
+        self, data: DataDir, bridge: StationBridge | None, makers: CalibrationMakers | None
+    ) -> CalibrationEditor:
+        makers = makers or CalibrationMakers()
+        store = CalibrationStore(data.calibrations)
+        self.arm_wizard = ArmWizard(self.model, self.devices, store, makers.arm, bridge, self)
+        self.camera_wizard = CameraWizard(store, makers.camera, self)
+        board = data.calibrations / "board.pdf"
+        camera_panel = CameraWizardPanel(self.camera_wizard, makers.links, board)
+        self.calibration = CalibrationEditor(
+            self.devices,
+            store,
+            self.arm_wizard,
+            ArmWizardPanel(self.arm_wizard),
+            self.camera_wizard,
+            camera_panel,
+        )
+        self.devices_editor.calibrationWanted.connect(self._calibrate)
+        for wizard in (self.arm_wizard, self.camera_wizard):
+            wizard.told.connect(self.told)
+        self.camera_wizard.stored.connect(lambda _: self.model.need_restart("cameras", "recorder"))
+        return self.calibration
+
+    def _calibrate(self, device: StationDevice) -> None:
+        self.show_titled("Calibration")
+        self.calibration.open(device)
 
     def _sound_switch(self) -> QWidget:
         card = QFrame()
@@ -464,6 +503,8 @@ class SetupPage(QWidget):
 
     def close_page(self) -> None:
         """Ends all threads of the page, before the catalog is closed. Idempotent."""
+        self.arm_wizard.close()
+        self.camera_wizard.close()
         self.devices.close()
         self.drivers.close()
         self.roster.close()

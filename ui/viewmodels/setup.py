@@ -370,6 +370,12 @@ class SetupModel(QObject):
         """Tells which processes the station has."""
         self._running = tuple(processes)
 
+    def need_restart(self, *processes: str) -> None:
+        """Tells that processes run with something older than what is stored."""
+        if self._linked:
+            self._to_restart.update(dict.fromkeys(processes))
+            self.changed.emit()
+
     @property
     def to_restart(self) -> tuple[str, ...]:
         """Processes that still run with the values before."""
