@@ -35,9 +35,9 @@ class CalibrationStep(StrEnum):
     """What the person is asked to do.
 
     START: get ready; torque goes off when it ends. CENTRE: hold every joint in the middle of its range, which
-    becomes the middle of its encoder (followers whose servos can; kept in the servos). REST: hold the rest
-    posture. SIGN: turn one joint the named way, joint after joint. SWEEP: move every joint through its whole
-    range. CLOSE and OPEN: the gripper. DONE: `result` may be called.
+    becomes the middle of its encoder (of servos that can; kept in them). REST: hold the rest posture. SIGN:
+    turn one joint the named way, joint after joint. SWEEP: move every joint through its whole range. CLOSE
+    and OPEN: the gripper. DONE: `result` may be called.
     """
 
     START = "start"
@@ -275,7 +275,7 @@ class ArmCalibrator:
 
     @property
     def _can_centre(self) -> bool:
-        return self._follower and isinstance(self._bus, CentringBus)
+        return isinstance(self._bus, CentringBus)
 
     def _centre(self) -> None:
         self._still()

@@ -192,7 +192,12 @@ class LeaderArm:
             self._bus.write_currents(self._driven(Drive.GRAVITY), self._currents(q)[self._strong])
         elif self._drive is Drive.FOLLOW:
             goal = self._joints.to_raw(self._next_goal(q, dt_s))
-            self._bus.write_positions(self._driven(Drive.FOLLOW), goal[:-1])
+            try:
+                self._bus.write_positions(self._driven(Drive.FOLLOW), goal[:-1])
+            except (
+                DeviceError
+            ) as error:  # a goal beyond a servo's range: it is set free, and goes on being read
+                self.remark, self._wanted = error.sentence, self._resting
 
     def _currents(self, q: Array) -> Array:
         """[A] that carry the wanted share of the weight, shape (n,); the gripper gets none."""
