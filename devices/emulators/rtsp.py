@@ -8,12 +8,15 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Sequence
 from typing import BinaryIO, Final
 
 _LARGEST_PAYLOAD: Final = 1200
 _CLOCK_HZ: Final = 90_000
 _PAYLOAD_TYPE: Final = 96
+_FIRST_STAMP: Final = 0xFFFF0000
+"""Not 0, which FFmpeg takes for unset; wraps soon."""
 _SSRC: Final = 0x7E1E0B5E
 _FU_A: Final = 28
 _SESSION: Final = "17112026"
@@ -41,7 +44,8 @@ class RtspServer:
         self.url = f"rtsp://127.0.0.1:{self.port}/cam"
         self.muted = threading.Event()
         self.requests: list[str] = []
-        self.played = 0
+        self.sent_ns: dict[int, int] = {}
+        """When each access unit went out, by its number in the stream that was played last."""
         threading.Thread(target=self._accept, name="rtsp", daemon=True).start()
 
     def hang_up(self) -> None:
@@ -125,15 +129,15 @@ class RtspServer:
             while not gone.wait(1.0 / self._fps) and not self._stop.is_set():
                 if self.muted.is_set():
                     continue
-                stamp = round(number * _CLOCK_HZ / self._fps) & 0xFFFFFFFF
+                stamp = (_FIRST_STAMP + round(number * _CLOCK_HZ / self._fps)) & 0xFFFFFFFF
                 packets = _packets(self._units[number % len(self._units)])
                 for payload, last in packets:
                     kind = _PAYLOAD_TYPE | (0x80 if last else 0)
                     rtp = struct.pack(">BBHII", 0x80, kind, sequence & 0xFFFF, stamp, _SSRC) + payload
                     connection.sendall(struct.pack(">cBH", b"$", 0, len(rtp)) + rtp)
                     sequence += 1
+                self.sent_ns[number] = time.monotonic_ns()
                 number += 1
-                self.played += 1
 
 
 def _request(reader: BinaryIO) -> tuple[str, dict[str, str]] | None:
