@@ -6,7 +6,7 @@ It knows no process, socket or timer: samples are offered, `tick` is called, mes
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from teleop_app.control.arbitration import Arbiter, Source
@@ -44,14 +44,38 @@ logger = logging.getLogger(__name__)
 class Bodies(Protocol):
     """What the driver moves beside the arms: base, lift, hands. It has limits and stops of its own."""
 
-    def tick(self, sample: InputSample | None, now_ns: int, stopped: bool) -> None:
-        """One tick.
+    def connect(self) -> None:
+        """Open the devices.
+
+        Raises:
+            DeviceError: One of them cannot be reached.
+        """
+        ...
+
+    def tick(
+        self, sample: InputSample | None, engaged: Collection[str], now_ns: int, stopped: bool
+    ) -> Sequence[Intervention]:
+        """One tick; what was refused or limited.
 
         Args:
             sample: The driver's newest sample, of whatever age; None when nobody drives.
+            engaged: Arms that the driver holds.
             now_ns: The tick.
             stopped: E-stop, fault, or the enabling device is not held: come to rest.
         """
+        ...
+
+    def take_streams(self, now_ns: int) -> Sequence[StreamSetup | StreamBatch]:
+        """What to publish of them now."""
+        ...
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing sent moves."""
+        ...
+
+    def disconnect(self) -> None:
+        """Leave the devices at rest and close them. May be called twice."""
         ...
 
 
@@ -216,8 +240,9 @@ class ControlLoop:
         self._drives.watch.start(now_ns + round(seconds * NS_PER_S))
 
     def take_streams(self, now_ns: int) -> list[StreamSetup | StreamBatch]:
-        """Numeric streams to publish, empty while nobody watches."""
-        return self._drives.watch.take(now_ns)
+        """Numeric streams to publish: of the bodies, and of the mapping while somebody watches it."""
+        bodies = self.bodies.take_streams(now_ns) if self.bodies is not None else ()
+        return [*self._drives.watch.take(now_ns), *bodies]
 
     def hand_position(self, source: str, arm: str) -> tuple[int, Array] | None:
         """Capture time and position [m] of a hand in its device's frame, engaged or not; None if unknown."""
@@ -232,7 +257,7 @@ class ControlLoop:
     @property
     def at_rest(self) -> bool:
         """Whether nothing sent moved at the last tick."""
-        return self._at_rest
+        return self._at_rest and (self.bodies is None or self.bodies.at_rest)
 
     @property
     def estopped(self) -> bool:
@@ -279,13 +304,20 @@ class ControlLoop:
         self._drives.give_back(requests, outcome)
         self._watch_motion(now_ns)
         self._follow_states(now_ns, requests, outcome)
-        if self.bodies is not None:
-            sample = self._driver.sample if self._driver is not None else None
-            self.bodies.tick(sample, now_ns, bool(disabled or outcome.fault or self._supervisor.estopped))
-        notes = [*self._rejected, *outcome.interventions]
+        stopped = bool(disabled or outcome.fault or self._supervisor.estopped)
+        notes = [*self._rejected, *outcome.interventions, *self._move_bodies(now_ns, stopped)]
         self._rejected = []
         self._events += self._flags.update(now_ns, notes)
         return self._message(now_ns, due_ns or now_ns, goals, outcome, notes)
+
+    def _move_bodies(self, now_ns: int, stopped: bool) -> Sequence[Intervention]:
+        if self.bodies is None:
+            return ()
+        if self._driver is None:
+            return self.bodies.tick(None, (), now_ns, stopped)
+        arms = self._driver.guard.arms.items()
+        engaged = [arm for arm, guard in arms if guard.engaged]
+        return self.bodies.tick(self._driver.sample, engaged, now_ns, stopped)
 
     def _disable(self, why: str, now_ns: int) -> None:
         """The enabling device is not held: whoever is engaged by hand lets go."""

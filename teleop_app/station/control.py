@@ -75,9 +75,11 @@ class ControlProcess:
             self.close()
 
     def open(self) -> None:
-        """Open followers and sockets, ask for real-time scheduling, start the grid of ticks."""
+        """Open followers, bodies and sockets, ask for real-time scheduling, start the grid of ticks."""
         for follower in self._followers:
             follower.connect()
+        if self._loop.bodies is not None:
+            self._loop.bodies.connect()
         endpoints = self._context.endpoints
         self._publisher = self._context.publisher()
         self._inputs = Subscriber([endpoints.inputs()], ("input",), bind=True)
@@ -105,7 +107,7 @@ class ControlProcess:
         self._timer = CycleTimer(self._context.clock, self._period_ns, spin_ns)
 
     def close(self) -> None:
-        """Leave the followers holding and release everything. May be called twice."""
+        """Leave followers and bodies holding and release everything. May be called twice."""
         if self._publisher is None:
             return
         self._collector.stop()
@@ -115,6 +117,8 @@ class ControlProcess:
         self._publisher = None
         for follower in self._followers:
             follower.disconnect()
+        if self._loop.bodies is not None:
+            self._loop.bodies.disconnect()
 
     def turn(self, cycle: Cycle) -> None:
         """One tick, and what is done in the time it leaves."""
