@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from devices.driver import DeviceContext, Driver, DriverKind, Found
+from devices.driver import DeviceContext, Driver, DriverKind
 from devices.followers.servo_arm import ServoArm, ServoArmOptions, make_servo_arm
 from devices.protocols import Verification
-from devices.servos.bus import ServoBus
-from teleop_app.core.clock import Clock
+from devices.servos.families import dynamixel_bus, find_dynamixel
 
 NAME = "dynamixel"
 
@@ -19,20 +16,8 @@ class DynamixelArmOptions(ServoArmOptions):
     layout: str = "viperx"
 
 
-def _bus(port: str, baud: int, clock: Clock) -> ServoBus:
-    from devices.servos.dynamixel_bus import DynamixelBus
-
-    return DynamixelBus(port, baud, clock)
-
-
 def _make(context: DeviceContext, options: DynamixelArmOptions) -> ServoArm:
-    return make_servo_arm(context, options, "dynamixel", NAME, _bus)
-
-
-def _discover() -> Sequence[Found]:
-    from devices.servos.discover import DYNAMIXEL, discover
-
-    return discover(DYNAMIXEL)
+    return make_servo_arm(context, options, "dynamixel", NAME, dynamixel_bus)
 
 
 DRIVER = Driver(
@@ -43,6 +28,6 @@ DRIVER = Driver(
     proof="The vendor's dynamixel-sdk against a byte-level emulator of the servos on a pseudo-terminal.",
     make=_make,
     options=DynamixelArmOptions,
-    discover=_discover,
+    discover=find_dynamixel,
     needs=("dynamixel_sdk",),
 )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from devices.driver import DeviceContext, Driver, DriverKind, Found
+from devices.driver import DeviceContext, Driver, DriverKind
 from devices.followers.servo_arm import ServoArm, ServoArmOptions, make_servo_arm
 from devices.protocols import Verification
-from devices.servos.bus import ServoBus
-from teleop_app.core.clock import Clock
+from devices.servos.families import feetech_bus, find_feetech
 
 NAME = "feetech"
 
@@ -19,20 +16,8 @@ class FeetechArmOptions(ServoArmOptions):
     layout: str = "so101"
 
 
-def _bus(port: str, baud: int, clock: Clock) -> ServoBus:
-    from devices.servos.feetech_bus import FeetechBus
-
-    return FeetechBus(port, baud, clock)
-
-
 def _make(context: DeviceContext, options: FeetechArmOptions) -> ServoArm:
-    return make_servo_arm(context, options, "feetech", NAME, _bus)
-
-
-def _discover() -> Sequence[Found]:
-    from devices.servos.discover import FEETECH, discover
-
-    return discover(FEETECH)
+    return make_servo_arm(context, options, "feetech", NAME, feetech_bus)
 
 
 DRIVER = Driver(
@@ -43,6 +28,6 @@ DRIVER = Driver(
     proof="The vendor's scservo_sdk against a byte-level emulator of the servos on a pseudo-terminal.",
     make=_make,
     options=FeetechArmOptions,
-    discover=_discover,
+    discover=find_feetech,
     needs=("scservo_sdk",),
 )

@@ -17,6 +17,7 @@ from devices.servos.arm_joints import ArmJoints
 from devices.servos.arm_layouts import ArmLayout, find_layout
 from devices.servos.arm_torque import torque_constants
 from devices.servos.bus import Array, MotionBus, ServoBus, ServoMode, ServoStates
+from devices.servos.families import MakeBus
 from teleop_app.core.calibration import ArmCalibration
 from teleop_app.core.clock import NS_PER_S, Clock
 from teleop_app.core.errors import ConfigError, DeviceError
@@ -237,7 +238,7 @@ def make_servo_arm(
     options: ServoArmOptions,
     family: str,
     driver: str,
-    make_bus: Callable[[str, int, Clock], ServoBus],
+    make_bus: MakeBus,
 ) -> ServoArm:
     """The follower of a station file's arm.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -15,28 +14,10 @@ from devices.leaders.options import LeaderOptions
 from devices.registry import find_driver
 from devices.servos.adapter import find_adapter
 from devices.servos.arm_layouts import find_layout
-from devices.servos.bus import ServoBus
+from devices.servos.families import BUSES
 from teleop_app.core.clock import Clock
 from teleop_app.core.config import InputDeviceSection, StationConfig, field_problems
 from teleop_app.core.errors import ConfigError
-
-
-def _dynamixel(port: str, baud: int, clock: Clock) -> ServoBus:
-    from devices.servos.dynamixel_bus import DynamixelBus
-
-    return DynamixelBus(port, baud, clock)
-
-
-def _feetech(port: str, baud: int, clock: Clock) -> ServoBus:
-    from devices.servos.feetech_bus import FeetechBus
-
-    return FeetechBus(port, baud, clock)
-
-
-_BUSES: Final[dict[str, Callable[[str, int, Clock], ServoBus]]] = {
-    "dynamixel": _dynamixel,
-    "feetech": _feetech,
-}
 
 
 def calibratable(config: StationConfig) -> tuple[str, ...]:
@@ -44,7 +25,7 @@ def calibratable(config: StationConfig) -> tuple[str, ...]:
 
     A leader has the name of its input, `<input>/<arm>` where the input has several arms.
     """
-    followers = (arm.name for arm in config.arms if arm.follower in _BUSES)
+    followers = (arm.name for arm in config.arms if arm.follower in BUSES)
     return (*_leaders(config), *followers)
 
 
@@ -70,7 +51,7 @@ def arm_calibrator(config: StationConfig, name: str, clock: Clock) -> ArmCalibra
             adapter = options.by_arm(device.name, _led(config, device))[arm]
             return _open(options, adapter, device.driver.removesuffix("-leader"), device.driver, name, clock)
     section = next((each for each in config.arms if each.name == name), None)
-    if section is not None and section.follower in _BUSES:
+    if section is not None and section.follower in BUSES:
         options = _options(DriverKind.FOLLOWER, section.follower, name, section.options)
         adapter = (options.port, options.serial)
         return _open(options, adapter, section.follower, section.follower, name, clock, follower=True)
@@ -87,7 +68,7 @@ def _led(config: StationConfig, device: InputDeviceSection) -> tuple[str, ...]:
 
 def _leaders(config: StationConfig) -> dict[str, tuple[InputDeviceSection, str]]:
     """Input and arm that it leads, by the name of the leader."""
-    drivers = tuple(f"{family}-leader" for family in _BUSES)
+    drivers = tuple(f"{family}-leader" for family in BUSES)
     return {
         leader_name(device.name, arm, _led(config, device)): (device, arm)
         for device in config.inputs.devices
@@ -122,6 +103,6 @@ def _open(
 ) -> ArmCalibrator:
     layout = find_layout(options.layout, family)
     port, serial = find_adapter(*adapter, name)
-    bus = _BUSES[family](port, options.baud, clock)
+    bus = BUSES[family](port, options.baud, clock)
     bus.open()
     return ArmCalibrator(bus, layout, serial, clock, driver=driver, arm=name, follower=follower)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from devices.driver import DeviceContext, Driver, DriverKind, Found
+from devices.driver import DeviceContext, Driver, DriverKind
 from devices.leaders.making import make_leader
 from devices.leaders.options import LeaderOptions
 from devices.leaders.servo_leader import ServoLeader
 from devices.protocols import Verification
-from devices.servos.bus import ServoBus
-from teleop_app.core.clock import Clock
+from devices.servos.families import find_dynamixel, turning_dynamixel_bus
 
 NAME = "dynamixel-leader"
 
@@ -21,21 +18,8 @@ class DynamixelLeaderOptions(LeaderOptions):
     layout: str = "gello-7"
 
 
-def _bus(port: str, baud: int, clock: Clock) -> ServoBus:
-    from devices.servos.dynamixel_bus import DynamixelBus, OperatingMode
-
-    # A leader turned by hand may stand beyond its first turn, where position mode takes no goals.
-    return DynamixelBus(port, baud, clock, position_mode=OperatingMode.EXTENDED_POSITION)
-
-
 def _make(context: DeviceContext, options: DynamixelLeaderOptions) -> ServoLeader:
-    return make_leader(context, options, "dynamixel", NAME, _bus)
-
-
-def _discover() -> Sequence[Found]:
-    from devices.servos.discover import DYNAMIXEL, discover
-
-    return discover(DYNAMIXEL)
+    return make_leader(context, options, "dynamixel", NAME, turning_dynamixel_bus)
 
 
 DRIVER = Driver(
@@ -46,6 +30,6 @@ DRIVER = Driver(
     proof="The vendor's dynamixel-sdk against a byte-level emulator of the servos on a pseudo-terminal.",
     make=_make,
     options=DynamixelLeaderOptions,
-    discover=_discover,
+    discover=find_dynamixel,
     needs=("dynamixel_sdk",),
 )

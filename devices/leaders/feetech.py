@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from devices.driver import DeviceContext, Driver, DriverKind, Found
+from devices.driver import DeviceContext, Driver, DriverKind
 from devices.leaders.making import make_leader
 from devices.leaders.options import LeaderOptions
 from devices.leaders.servo_leader import ServoLeader
 from devices.protocols import Verification
-from devices.servos.bus import ServoBus
-from teleop_app.core.clock import Clock
+from devices.servos.families import feetech_bus, find_feetech
 
 NAME = "feetech-leader"
 
@@ -21,20 +18,8 @@ class FeetechLeaderOptions(LeaderOptions):
     layout: str = "so101"
 
 
-def _bus(port: str, baud: int, clock: Clock) -> ServoBus:
-    from devices.servos.feetech_bus import FeetechBus
-
-    return FeetechBus(port, baud, clock)
-
-
 def _make(context: DeviceContext, options: FeetechLeaderOptions) -> ServoLeader:
-    return make_leader(context, options, "feetech", NAME, _bus)
-
-
-def _discover() -> Sequence[Found]:
-    from devices.servos.discover import FEETECH, discover
-
-    return discover(FEETECH)
+    return make_leader(context, options, "feetech", NAME, feetech_bus)
 
 
 DRIVER = Driver(
@@ -45,6 +30,6 @@ DRIVER = Driver(
     proof="The vendor's scservo_sdk against a byte-level emulator of the servos on a pseudo-terminal.",
     make=_make,
     options=FeetechLeaderOptions,
-    discover=_discover,
+    discover=find_feetech,
     needs=("scservo_sdk",),
 )

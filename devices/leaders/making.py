@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 from devices.driver import DeviceContext
 from devices.leaders.gravity import gravity_model
@@ -17,11 +16,7 @@ from devices.models.library import robot_model
 from devices.servos.adapter import find_adapter
 from devices.servos.arm_checks import load_calibration
 from devices.servos.arm_layouts import ArmLayout, find_layout
-from devices.servos.bus import ServoBus
-from teleop_app.core.clock import Clock
-
-MakeBus = Callable[[str, int, Clock], ServoBus]
-"""A bus by port and bit rate."""
+from devices.servos.families import MakeBus
 
 
 def make_leader(

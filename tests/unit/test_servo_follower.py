@@ -157,6 +157,8 @@ def test_a_host_that_falls_silent_lets_the_servos_stop_by_themselves(viperx: Rig
 
 def test_shadow_servos_are_commanded_along_where_they_do_not_listen_to_their_partner(viperx: Rig) -> None:
     viperx.arm.pose([0.0] * 6 + [0.5])
+    for shadow in (3, 5):
+        viperx.arm.chain.servos[shadow].write(12, b"\xff")  # no secondary ID
     viperx.arm.chain.servos[3].motion.angle += 0.04  # mounted a little beside its partner
     follower = viperx.follower(shadows="both")
     follower.connect()
@@ -164,6 +166,18 @@ def test_shadow_servos_are_commanded_along_where_they_do_not_listen_to_their_par
     servos = viperx.arm.chain.servos
     assert servos[3].motion.angle - servos[2].motion.angle == pytest.approx(0.04, abs=5e-3)
     assert servos[5].motion.angle - servos[4].motion.angle == pytest.approx(0.0, abs=5e-3)
+    follower.disconnect()
+
+
+def test_shadow_servos_obey_their_partners_id(viperx: Rig) -> None:
+    viperx.arm.pose([0.0] * 6 + [0.5])
+    follower = viperx.follower()
+    follower.connect()
+    servos = viperx.arm.chain.servos
+    assert servos[3].torque_on and servos[5].torque_on
+    viperx.reach(follower, np.array([0.0, 0.5, 0.4, 0.0, 0.0, 0.0, 0.5]))
+    assert servos[3].motion.angle == pytest.approx(servos[2].motion.angle, abs=5e-3)
+    assert servos[5].motion.angle == pytest.approx(servos[4].motion.angle, abs=5e-3)
     follower.disconnect()
 
 
