@@ -32,7 +32,7 @@ def estop(
         client.call("control", "reset_estop") if reset else client.call("control", "estop", reason=reason)
     )
     if as_json:
-        print_json({"estopped": answer["estopped"], "state": answer["state"], "reason": answer["reason"]})
+        print_json({"estopped": answer["estopped"]})
     elif answer["estopped"]:
         typer.echo("E-stop latched: the arms ramp to rest and hold. Reset it with: teleop estop --reset")
     else:

@@ -50,6 +50,7 @@ class ArmGuard:
         self._watchdog = watchdog
         self._armed = False
         self._jumped = False
+        self._held = False
         self.engagement = 0
         self.ties = 0
         self.engaged = False
@@ -65,14 +66,16 @@ class ArmGuard:
     def revoke(self) -> None:
         """End the engagement; the engage control must be released before it counts again.
 
-        A control that was seen released stays armed: pressing it later is a new edge.
+        A control that is seen released stays armed: pressing it later is a new edge. One that is held by a
+        sample too bad to engage does not: when tracking came back it would engage by itself.
         """
-        if self.engaged:
+        if self.engaged or self._held:
             self.engaged = self._armed = self._jumped = False
 
     def offer(self, asked: ArmInput, capture_ns: int, now_ns: int) -> None:
         """Take a sample in order of capture. A rising engage edge starts a new `engagement`."""
         self.rejection = None
+        self._held = asked.clutch
         if not asked.clutch:
             self.engaged = False
             self._armed = True

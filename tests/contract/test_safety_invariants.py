@@ -145,8 +145,8 @@ class Hand:
     newest_ns: int = 0
     # The oracle: when the hand last asked for motion with a sample that is in order, fresh and held.
     asked_ns: int = -(10**18)
-    held: bool = False
-    must_let_go: bool = False
+    held: frozenset[str] = frozenset()
+    must_let_go: frozenset[str] = frozenset()
 
 
 class Rig:
@@ -229,7 +229,7 @@ class Rig:
         if sample.capture_ns > hand.newest_ns and sample.capture_ns <= now_ns + 20 * MS:
             hand.newest_ns = sample.capture_ns
             held = [arm for arm in sample.arms.values() if arm.clutch]
-            hand.held = bool(held)
+            hand.held = frozenset(name for name, arm in sample.arms.items() if arm.clutch)
             hand.must_let_go &= hand.held
             if not held:
                 hand.asked_ns = -(10**18)
@@ -314,7 +314,9 @@ class Rig:
         if latched:
             assert not any(tick.engaged)
         if tick.source in self.hands:
-            assert not self.hands[tick.source].must_let_go, "drives again without a new edge"
+            engaged = {name for name, on in zip(("left", "right"), tick.engaged, strict=True) if on}
+            hand = self.hands[tick.source]
+            assert not engaged & hand.held & hand.must_let_go, "drives again without a new edge"
             assert self.enabled or tick.actor is Actor.SCRIPT, "a person drives without the enabling device"
         if latched or tick.state is ControlState.FAULT:
             self.interrupt()

@@ -289,3 +289,19 @@ def test_supervisor_names_what_does_not_fit():
         build_control_loop(StationConfig(), DESCRIPTIONS, SPEC, [arms], clock)
     with pytest.raises(ConfigError, match="no arm 'right'"):
         build_control_loop(StationConfig(), DESCRIPTIONS[:1], SPEC, [Arms(clock)], clock)
+
+
+def test_supervisor_a_clutch_held_through_an_estop_while_tracking_was_lost_does_not_engage_by_itself():
+    rig = Rig()
+    rig.tick()
+    rig.hand(clutch=False)
+    rig.tick()
+    rig.hand(valid=False)
+    rig.tick()
+    rig.loop.estop("test", rig.clock.now_ns())
+    rig.tick()
+    rig.loop.reset_estop(rig.clock.now_ns())
+    for _ in range(3):
+        rig.hand()
+        assert not any(rig.tick().engaged)
+    assert rig.engage().state is ControlState.ENGAGED
