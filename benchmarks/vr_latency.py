@@ -99,8 +99,7 @@ def _engage(station: BenchStation, quest: EmulatedQuest) -> None:
             quest.press("right", "squeeze", 0.0)
             quest.press("right", "squeeze", 1.0)
             time.sleep(1.0)
-            for _, last in heard.drain():
-                pass
+            last = next((value for _, value in reversed(list(heard.drain()))), None)
             if isinstance(last, ControlTick) and last.source == _SOURCE and any(last.engaged):
                 return
     finally:

@@ -17,6 +17,7 @@ from teleop_app.commands import (
     episodes,
     estop,
     export,
+    headset,
     importing,
     record,
     replay,
@@ -51,6 +52,7 @@ app.command("verify")(store.verify)
 app.command("recover")(store.recover)
 app.command("import")(importing.import_files)
 app.command("estop")(estop.estop)
+app.command("headset")(headset.headset)
 app.command("doctor")(doctor.doctor)
 
 

@@ -20,6 +20,7 @@ from devices.registry import find_driver, make_device
 from devices.vr.protocol import MAX_MESSAGE_BYTES, Controller, XrFrame, encode_frame
 from devices.vr.server import COOKIE, WEB
 from devices.vr.webxr import DRIVER, WebXrHeadset
+from teleop_app.commands.headset import qr_lines
 from teleop_app.core.calibration import CalibrationStore
 from teleop_app.core.clock import MonotonicClock
 from teleop_app.core.config import StationConfig
@@ -312,6 +313,8 @@ def test_the_pairing_card_has_what_people_need(headset: WebXrHeadset) -> None:
     assert {len(row) for row in card["qr"]} == {len(card["qr"])} and set("".join(card["qr"])) == {"0", "1"}
     assert json.dumps(card) and len(str(card["fingerprint"])) == 95
     assert headset.sentence.startswith("No headset is connected.")
+    drawn = qr_lines(card["qr"])
+    assert len(drawn) == (len(card["qr"]) + 1) // 2 and set(drawn[0]) == {"\u2588"}, "a quiet zone in light"
 
 
 def test_a_busy_port_is_a_sentence(tmp_path: Path) -> None:

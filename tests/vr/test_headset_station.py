@@ -1,5 +1,7 @@
 """The whole way: an emulated Quest in a real browser drives the simulated arms of a real station."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -152,6 +154,13 @@ def test_a_page_that_goes_away_lets_go_and_comes_back_paired(cell: Cell, quest: 
     again = engage(cell, quest)
     assert np.abs(again.sent - before.sent).max() < 0.02
     quest.press("right", "squeeze", 0.0)
+
+
+def test_the_command_line_shows_how_to_pair(cell: Cell, quest: EmulatedQuest) -> None:
+    arguments = [sys.executable, "-m", "teleop_app.cli", "headset", "--data-dir", str(cell.client.data.root)]
+    shown = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert f"type the PIN {cell.pairing()['pin']}, or scan the code." in shown
+    assert "Linux, connected" in shown or "Quest" in shown
 
 
 def test_buttons_record_save_and_stop(cell: Cell, quest: EmulatedQuest) -> None:
