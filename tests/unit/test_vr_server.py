@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from devices.driver import DeviceContext, DriverKind
 from devices.protocols import Companions, Epochs, Reporting, StationObserver, Waiting
 from devices.registry import find_driver, make_device
+from devices.vr.certificate import ensure_certificate
 from devices.vr.protocol import MAX_MESSAGE_BYTES, Controller, XrFrame, encode_frame
 from devices.vr.server import COOKIE, WEB
 from devices.vr.webxr import DRIVER, WebXrHeadset
@@ -330,6 +332,22 @@ def test_a_busy_port_is_a_sentence(tmp_path: Path) -> None:
         device.stop()
         with pytest.raises(DeviceError, match="does not run"):
             device.pairing()
+
+
+def test_an_expired_certificate_is_renewed_at_the_start_and_said(tmp_path: Path) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=800)
+    old = ensure_certificate(tmp_path / "headset", ("127.0.0.1",), long_ago)
+    device = make_device(DriverKind.INPUT, "webxr", context(tmp_path), {"host": "127.0.0.1", "port": 0})
+    device.start()
+
+    async def work(client: Client) -> bool:
+        return (await client.session.get(client.url + "/me")).ok
+
+    assert with_client(device, work), "a client that trusts the new certificate connects"
+    card = device.pairing()
+    assert "expired" in card["note"] and card["note"] in device.sentence
+    assert card["fingerprint"] != old.fingerprint
+    device.stop()
 
 
 def test_damaged_files_of_the_store_are_sentences(tmp_path: Path) -> None:
