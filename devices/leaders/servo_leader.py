@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from devices.leaders.led_arm import LedArm
+from devices.leaders.pedal_clutch import PedalClutch
 from devices.protocols import Verification
 from teleop_app.core.errors import ConfigError, DeviceError
 from teleop_app.core.types import Actor, ControlTick, InputSample
+
+logger = logging.getLogger(__name__)
 
 
 class ServoLeader:
@@ -29,6 +33,7 @@ class ServoLeader:
         self._name = name
         self._arms = tuple(arms)
         self._arrived = arrived
+        self._pedals = PedalClutch()
         self._turn = 0
         self._seq = 0
         self._capture_ns = 0
@@ -45,8 +50,8 @@ class ServoLeader:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """It follows its arms."""
-        return ("tick",)
+        """It follows its arms, and the pedals that engage it."""
+        return ("tick", "input")
 
     @property
     def state(self) -> str:
@@ -125,10 +130,13 @@ class ServoLeader:
         return None
 
     def observe(self, value: object) -> None:
-        """See where the arms are and what control does."""
+        """See where the arms are, what control does, and what pedals ask."""
         if isinstance(value, ControlTick):
             for arm in self._arms:
                 arm.observe(value)
+            self._press(self._pedals.expire(value.tick_ns))
+        elif isinstance(value, InputSample) and value.source != self._name:
+            self._press(self._pedals.see(value, value.capture_ns))
 
     def engage(self, on: bool = True, arm: str = "") -> dict[str, Any]:
         """Ask control to engage an arm's leader, or let go; every one without `arm`.
@@ -154,6 +162,15 @@ class ServoLeader:
 
     def cue(self, kind: str) -> None:
         """A leader has nothing to give a sign with."""
+
+    def _press(self, edges: Sequence[tuple[bool, str]]) -> None:
+        for on, name in edges:
+            for arm in self._arms:
+                if name in ("", arm.place.arm):
+                    try:
+                        arm.engage(on)
+                    except DeviceError as error:
+                        logger.warning("%s", error.sentence)
 
     def _chosen(self, name: str) -> tuple[LedArm, ...]:
         chosen = tuple(arm for arm in self._arms if name in ("", arm.place.arm))

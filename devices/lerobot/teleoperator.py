@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from devices.leaders.leader_clutch import LeaderClutch
 from devices.leaders.options import ClutchMode
+from devices.leaders.pedal_clutch import PedalClutch
 from devices.lerobot.client import START_S, LerobotWorker
 from devices.lerobot.joint_map import JointMap, JointOptions
 from devices.models.robot import RobotModel
@@ -49,7 +51,7 @@ class _Reading:
 
 
 class LerobotTeleoperator:
-    """An `InputDevice`, `Waiting`, `StationObserver` and `DrivenLeader`; a thread asks its worker.
+    """An `InputDevice`, `Waiting`, `StationObserver` and `Reporting`; a thread asks its worker.
 
     Args:
         name: Source name.
@@ -68,6 +70,7 @@ class LerobotTeleoperator:
         self._options = options
         self._clock = clock
         self._clutch = LeaderClutch(options.clutch)
+        self._pedals = PedalClutch()
         self._map: JointMap | None = None
         self._thread: threading.Thread | None = None
         self._ending = threading.Event()
@@ -92,8 +95,8 @@ class LerobotTeleoperator:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """It sees what control does."""
-        return ("tick",)
+        """It sees what control does, and the pedals that engage it."""
+        return ("tick", "input")
 
     def start(self) -> None:
         """Start LeRobot and connect the teleoperator there; takes some seconds.
@@ -154,22 +157,34 @@ class LerobotTeleoperator:
         if isinstance(value, ControlTick):
             drives = value.source == self._name and value.state in _DRIVEN
             self._clutch.watch(drives, self._clock.now_ns())
+            self._press(self._pedals.expire(value.tick_ns))
+        elif isinstance(value, InputSample) and value.source != self._name:
+            self._press(self._pedals.see(value, value.capture_ns))
 
-    def engage(self, on: bool) -> None:
+    @property
+    def state(self) -> str:
+        """One word for what it does."""
+        return "lost" if self._thread is None else "engaging" if self._clutch.held else "free"
+
+    @property
+    def sentence(self) -> str:
+        """What is off, else empty."""
+        return self._fault.sentence if self._fault is not None else ""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """None beside rate and age."""
+        return {}
+
+    @property
+    def commands(self) -> Mapping[str, Callable[..., dict[str, Any]]]:
+        """`engage{on}` works its clutch."""
+        return {"engage": self.engage}
+
+    def engage(self, on: bool = True) -> dict[str, Any]:
         """Ask control to engage it, or let go."""
-        self._clutch.engage(on, self._clock.now_ns())
-
-    def follow(self, on: bool) -> None:
-        """LeRobot's teleoperators are not driven from here.
-
-        Raises:
-            DeviceError: When it is asked for.
-        """
-        if on:
-            raise DeviceError(
-                f"The LeRobot leader {self._name!r} cannot be driven to its follower",
-                next_step="Use the driver dynamixel-leader or feetech-leader for that",
-            )
+        self._clutch.engage(bool(on), self._clock.now_ns())
+        return {}
 
     def cue(self, kind: str) -> None:
         """It has no sign to give."""
@@ -183,6 +198,11 @@ class LerobotTeleoperator:
         self._clutch.let_go()
 
     # Inside.
+
+    def _press(self, edges: Sequence[tuple[bool, str]]) -> None:
+        for on, arm in edges:
+            if arm in ("", self._arm):
+                self.engage(on)
 
     def _work(self, worker: LerobotWorker) -> None:
         """The thread that owns the worker."""
