@@ -2,7 +2,7 @@
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 5000;
-const BACKLOG_BYTES = 32_768;
+const BACKLOG_FRAMES = 2;
 
 export class Link extends EventTarget {
   #socket = null;
@@ -34,9 +34,9 @@ export class Link extends EventTarget {
     if (this.open) this.#socket.send(JSON.stringify(message));
   }
 
-  /** Send a frame; one that would only queue behind others is left out, and its number stays a gap. */
+  /** Send a frame; one that would only grow old behind others is left out, and its number stays a gap. */
   sendFrame(bytes) {
-    if (!this.open || this.#socket.bufferedAmount > BACKLOG_BYTES) return false;
+    if (!this.open || this.#socket.bufferedAmount > BACKLOG_FRAMES * bytes.byteLength) return false;
     this.#socket.send(bytes);
     return true;
   }
