@@ -42,6 +42,9 @@ class Clearance:
     A pair is looked at closer (MuJoCo's GJK, 1 us) only if it may be near: since the last look at all pairs
     no joint can have brought it nearer than its lever times its motion. In free air, no pair of 200 is.
 
+    Attributes:
+        home_m: Distances of the pairs at home, shape (pairs,).
+
     Args:
         shapes: Model and pairs.
         joint_names: Order of the joints in `q`.
@@ -65,6 +68,7 @@ class Clearance:
         self._box_at[planes] = (0.0, 0.0, -1e3)
         self._box_half[planes] = 1e3
         self._names = shapes.names
+        self.home_m = shapes.home_m
         self._from_to = np.zeros(6)
         self._jac = np.zeros((2, 3, model.nv))
         self._known: dict[bytes, Clearances] = {}

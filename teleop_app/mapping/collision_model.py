@@ -38,11 +38,13 @@ class CollisionModel:
         model: Arms and fixed surroundings with the geoms that can collide.
         pairs: Geom indices that are watched, shape (pairs, 2).
         names: Of the pairs' bodies.
+        home_m: Their distances at the home posture, shape (pairs,).
     """
 
     model: mujoco.MjModel
     pairs: Indices
     names: tuple[tuple[str, str], ...]
+    home_m: Array
 
 
 def collision_model(spec: mujoco.MjSpec, joint_names: Sequence[str], home: Array) -> CollisionModel:
@@ -125,13 +127,17 @@ def _that_count(
     mujoco.mj_kinematics(model, data)
     kept: list[tuple[int, int]] = []
     names: list[tuple[str, str]] = []
+    at_home: list[float] = []
     for a, b in pairs:
         bodies = (model.body(model.geom_bodyid[a]).name, model.body(model.geom_bodyid[b]).name)
         if nearest.get((a, b), 0.0) > _NEVER_NEAR_M:
             continue
-        if mujoco.mj_geomDistance(model, data, a, b, 1.0, None) < TOUCHING_M:
+        distance = mujoco.mj_geomDistance(model, data, a, b, 1.0, None)
+        if distance < TOUCHING_M:
             logger.info("collisions of %s with %s are not watched: they touch at home", *bodies)
             continue
         kept.append((a, b))
         names.append(bodies)
-    return CollisionModel(model, np.array(kept, dtype=np.intp).reshape(-1, 2), tuple(names))
+        at_home.append(distance)
+    indices = np.array(kept, dtype=np.intp).reshape(-1, 2)
+    return CollisionModel(model, indices, tuple(names), np.array(at_home))

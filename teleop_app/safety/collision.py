@@ -22,6 +22,7 @@ from teleop_app.safety.outcome import Intervention
 KEPT_M = 5e-4
 """Kept beyond the stop distance, so that rounding and the way between two ticks stay outside it."""
 
+_STOP_AT_HOME = 0.5
 _PASSES = 12
 _SLOWEST = 0.05
 _TOLD = 0.9
@@ -55,8 +56,11 @@ class CollisionSlowDown:
     def __init__(self, limits: CellLimits, safety: SafetySection, shapes: Shapes) -> None:
         self._names = limits.names
         self._arm_of_joint = limits.arm_of_joint
-        self._slow_m = safety.collision_slow_m
-        self._stop_m = safety.collision_stop_m + KEPT_M
+        # Bodies that are near each other at home, by their shape, are not held back there.
+        self._stop_m = np.minimum(safety.collision_stop_m + KEPT_M, _STOP_AT_HOME * shapes.home_m)
+        self._slow_m = np.minimum(safety.collision_slow_m, shapes.home_m)
+        self._width_m = np.maximum(self._slow_m - self._stop_m, _ROUNDING_M)
+        self._widest_stop_m = float(self._stop_m.max(initial=0.0))
         self._shapes = shapes
         self._moves = shapes.joints_of.astype(bool)
 
@@ -79,10 +83,12 @@ class CollisionSlowDown:
             return HeldBack(target, share, held)
         step = np.where(moving, target - rest, 0.0)
         slopes = np.where(moving, here.gradient, 0.0)
-        room = np.maximum(here.distance_m[here.near] - self._stop_m, 0.0)
-        told = self._project(step, slopes, room)
+        near = here.near
+        room = np.maximum(here.distance_m[near] - self._stop_m[near], 0.0)
+        shares = np.minimum(room / self._width_m[near], 1.0)
+        told = self._project(step, slopes, room, shares)
         held = moving & (step != np.where(moving, target - rest, 0.0))
-        left = self._speed_left(step, slopes, room, speed)
+        left = self._speed_left(step, slopes, shares, speed)
         for row in np.flatnonzero(left < 1.0):
             mine = self._arms_of(int(here.near[row])) & moving
             share[mine] = np.minimum(share[mine], left[row])
@@ -100,16 +106,16 @@ class CollisionSlowDown:
             now: Posture to compare with, shape (joints,).
         """
         joints = np.zeros(len(now), dtype=bool)
-        for row, pairs, distance in self._shapes.too_near(places, self._stop_m):
+        for row, pairs, distance in self._shapes.too_near(places, self._widest_stop_m):
             here = self._shapes.at(now)
-            nearer = distance < here.distance_m[pairs] - _ROUNDING_M
+            nearer = distance < np.minimum(self._stop_m[pairs], here.distance_m[pairs] - _ROUNDING_M)
             rows = {int(pair): index for index, pair in enumerate(here.near)}
             for pair in pairs[nearer]:
                 step = places[row] - now
                 joints |= self._to_blame(int(pair), rows.get(int(pair)), here.gradient, step)
         return joints
 
-    def _project(self, step: Array, slopes: Array, room: Array) -> dict[int, float]:
+    def _project(self, step: Array, slopes: Array, room: Array, shares: Array) -> dict[int, float]:
         """Take out of `step` what would come nearer than the stop, the worst first; whose pairs."""
         told: dict[int, float] = {}
         steepness = np.einsum("ij,ij->i", slopes, slopes)
@@ -119,18 +125,17 @@ class CollisionSlowDown:
             if excess[row] <= _ROUNDING_M:
                 break
             step += slopes[row] * (excess[row] / steepness[row])
-            told[row] = min(1.0, float(room[row]) / self._slow_m)
+            told[row] = float(shares[row])
         return told
 
-    def _speed_left(self, step: Array, slopes: Array, room: Array, speed: Array) -> Array:
+    def _speed_left(self, step: Array, slopes: Array, shares: Array, speed: Array) -> Array:
         """Share of the speed at which each pair comes nearer no faster than its distance allows."""
         nearing = -(slopes @ step)
-        left = np.ones(len(room))
+        left = np.ones(len(shares))
         size = float(np.abs(step).max())
         rows = nearing > _ROUNDING_M
         if size > 0.0 and rows.any():
-            width = self._slow_m - self._stop_m
-            allowed = np.abs(slopes[rows]) @ speed * (room[rows] / width if width > 0.0 else 0.0)
+            allowed = np.abs(slopes[rows]) @ speed * shares[rows]
             asked = nearing[rows] / size * float(speed.max())
             left[rows] = np.clip(allowed / asked, _SLOWEST, 1.0)
         return left
@@ -157,6 +162,6 @@ class CollisionSlowDown:
             name = self._names[arm]
             text = (
                 f"Arm '{name}' is held back: {first} is {distance_m * 1000:.0f} mm from "
-                f"{second or 'the room'} (stop at {(self._stop_m - KEPT_M) * 1000:.0f} mm)."
+                f"{second or 'the room'} (stop at {(self._stop_m[pair] - KEPT_M) * 1000:.0f} mm)."
             )
             notes.append(Intervention(SafetyFlag.COLLISION, name, text, (distance_m,), (share,)))

@@ -74,6 +74,11 @@ class Shapes(Protocol):
         ...
 
     @property
+    def home_m(self) -> Array:
+        """Distance of every pair at home, shape (pairs,)."""
+        ...
+
+    @property
     def joints_of(self) -> Array:
         """Whether a joint moves a pair's bodies against each other, shape (pairs, joints), 0 or 1."""
         ...

@@ -53,6 +53,10 @@ class Ramp:
         self._step = max_acceleration * period_s
         self.velocity = np.zeros(size)
 
+    def reset(self) -> None:
+        """Start from rest."""
+        self.velocity = np.zeros_like(self.velocity)
+
     def advance(self, asked: Array) -> Array:
         """One step towards a finite velocity; returns the new one."""
         goal = _shortened(asked, self._max_speed)
@@ -67,10 +71,10 @@ class Ramp:
 
 
 class _Body:
-    """Who may move a body at a tick: fresh finite requests, while its feedback is fresh and nothing stops it."""
+    """What a body may go for at a tick: fresh finite requests, while its feedback is fresh too."""
 
-    def __init__(self, title: str, size: int, safety: SafetySection) -> None:
-        self._title = title
+    def __init__(self, name: str, size: int, safety: SafetySection) -> None:
+        self._name = name
         self._size = size
         self._input = InputWatchdog(safety)
         self._feedback = FollowerWatchdog(safety)
@@ -80,22 +84,22 @@ class _Body:
     ) -> tuple[Array, list[Intervention]]:
         """The velocity to go for, zero when it must not move, and why."""
         still = np.zeros(self._size)
-        complaint = self._feedback.complaint(self._title, feedback_ns, now_ns)
+        complaint = self._feedback.complaint(self._name, feedback_ns, now_ns)
         if complaint:
-            return still, [Intervention(SafetyFlag.FOLLOWER_STALE, "", complaint)]
+            return still, [Intervention(SafetyFlag.FOLLOWER_STALE, self._name, complaint)]
         if asked is None or stopped:
             return still, []
         if not is_plausible(asked.velocity, self._size):
             values = ", ".join(f"{value:.4g}" for value in asked.velocity.ravel()[:8])
             text = (
-                f"The velocity [{values}] of '{asked.source}' for {self._title} is not "
+                f"The velocity [{values}] of '{asked.source}' for the {self._name} is not "
                 f"{self._size} finite numbers; it stops."
             )
-            return still, [Intervention(SafetyFlag.NON_FINITE, "", text)]
+            return still, [Intervention(SafetyFlag.NON_FINITE, self._name, text)]
         if self._input.judge(asked.capture_ns, now_ns) is not Freshness.FRESH:
             age_ms = (now_ns - asked.capture_ns) / 1e6
-            text = f"No good input of '{asked.source}' for {self._title} since {age_ms:.0f} ms; it stops."
-            return still, [Intervention(SafetyFlag.STALE_INPUT, "", text, (age_ms,))]
+            text = f"No good input of '{asked.source}' for the {self._name} since {age_ms:.0f} ms; it stops."
+            return still, [Intervention(SafetyFlag.STALE_INPUT, self._name, text, (age_ms,))]
         return asked.velocity, []
 
 
@@ -109,7 +113,7 @@ class BaseVelocitySafety:
     """
 
     def __init__(self, limits: MobileBaseSection, safety: SafetySection, period_s: float) -> None:
-        self._body = _Body("mobile_base", 3, safety)
+        self._body = _Body("base", 3, safety)
         self._along = Ramp(limits.max_speed_m_s, limits.max_acceleration_m_s2, period_s, 2)
         self._turn = Ramp(limits.max_turn_rad_s, limits.max_turn_acceleration_rad_s2, period_s)
 
@@ -126,6 +130,11 @@ class BaseVelocitySafety:
         """
         goal, notes = self._body.goal(asked, feedback_ns, now_ns, stopped=stopped)
         return np.concatenate([self._along.advance(goal[:2]), self._turn.advance(goal[2:])]), notes
+
+    def reset(self) -> None:
+        """Start from rest: what was sent last did not arrive."""
+        self._along.reset()
+        self._turn.reset()
 
 
 class LiftVelocitySafety:
@@ -175,8 +184,12 @@ class LiftVelocitySafety:
         if allowed != wanted and (wanted > up or wanted < -down):
             end = self._upper_m if wanted > 0.0 else self._lower_m
             text = f"The lift is at {state[0]:.3f} m and slows before its end at {end:.3f} m."
-            notes.append(Intervention(SafetyFlag.JOINT_LIMIT, "", text, (wanted,), (sent,)))
+            notes.append(Intervention(SafetyFlag.JOINT_LIMIT, "lift", text, (wanted,), (sent,)))
         return sent, notes
+
+    def reset(self) -> None:
+        """Start from rest: what was sent last did not arrive."""
+        self._ramp.reset()
 
     def _fastest(self, room_m: float, speed_m_s: float) -> float:
         """Greatest speed towards an end `room_m` away from which braking ends before it, at least 0.

@@ -385,8 +385,11 @@ class Base:
     def __init__(self):
         self.told = []
 
-    def tick(self, sample, now_ns, stopped):
-        self.told.append((sample.source if sample else "", stopped))
+    at_rest = True
+
+    def tick(self, sample, engaged, now_ns, stopped):
+        self.told.append((sample.source if sample else "", engaged, stopped))
+        return ()
 
 
 def test_other_bodies_are_told_who_drives_and_when_to_stop():
@@ -396,4 +399,4 @@ def test_other_bodies_are_told_who_drives_and_when_to_stop():
     rig.engage(left=hand())
     rig.loop.estop("test", rig.clock.now_ns())
     rig.tick()
-    assert base.told == [("", False), ("", False), ("vr", False), ("", True)]
+    assert base.told == [("", (), False), ("", (), False), ("vr", ["left"], False), ("", (), True)]
