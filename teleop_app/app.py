@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from devices.driver import DeviceContext, DriverKind
 from devices.registry import find_driver, make_device
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from devices.sim.replay import ReplayResult
     from sessions import TaskDefault
     from teleop_app.control.assembly import ArmDescription
+    from teleop_app.control.bodies import StationBodies
     from teleop_app.station.checks import Check
     from ui.gl.scene_feed import SceneSource
 
@@ -276,7 +277,29 @@ def _build_control(context: ProcessContext) -> Runnable:
             proven = find_driver(DriverKind.FOLLOWER, arm.follower).verification
             followers.append(LinkedFollower(context.rings, link, title, names, clock, proven))
     loop = build_control_loop(config, arms, spec, followers, clock)
+    loop.bodies = station_bodies(context)
     return ControlProcess(context, loop, followers)
+
+
+def station_bodies(context: ProcessContext) -> StationBodies | None:
+    """The mobile base and the lift of a station, not yet opened; None when it has neither.
+
+    Raises:
+        ConfigError: There is no such driver, or its settings are wrong.
+        DeviceError: A driver cannot be used.
+    """
+    from teleop_app.control.bodies import build_bodies
+
+    base, lift = context.config.mobile_base, context.config.lift
+
+    def made(kind: DriverKind, driver: str, name: str, options: dict[str, Any]) -> Any:
+        return make_device(kind, driver, _device_context(context, name), options) if driver else None
+
+    return build_bodies(
+        context.config,
+        base=made(DriverKind.BASE, base.driver, "base", base.options),
+        lift=made(DriverKind.LIFT, lift.driver, "lift", lift.options),
+    )
 
 
 def cell_description(config: StationConfig) -> tuple[list[ArmDescription], mujoco.MjSpec]:

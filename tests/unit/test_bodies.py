@@ -1,0 +1,256 @@
+"""Base and lift over the real control process and its sockets, ticked by hand on a fake clock."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from devices.followers.rings import VectorWriter, pack_state
+from devices.sim.arms import ARMS
+from devices.sim.bodies import BASE, LIFT
+from devices.sim.link import STATE_RING, sim_follower
+from devices.sim.model import build_spec
+from teleop_app.app import station_bodies
+from teleop_app.control.assembly import ArmDescription, build_control_loop
+from teleop_app.control.cycle_timer import Cycle
+from teleop_app.core.bus import Endpoints, Publisher, Subscriber
+from teleop_app.core.clock import FakeClock
+from teleop_app.core.config import LiftSection, MobileBaseSection, StationConfig
+from teleop_app.core.errors import ConfigError, DeviceError
+from teleop_app.core.paths import DataDir
+from teleop_app.core.planar import path
+from teleop_app.core.types import Actor, ArmInput, Event, InputSample, StreamBatch, StreamSetup
+from teleop_app.station.control import ControlProcess
+from teleop_app.station.process import ProcessContext
+
+DESCRIPTIONS = [
+    ArmDescription(a.side, a.joint_names, a.gripper_name, a.tcp_site_name, a.home_q) for a in ARMS
+]
+HOME = np.array([value for arm in ARMS for value in (*arm.home_q, 1.0)])
+PERIOD_S = 0.01
+POSE = np.array([0.0, 1.0, -0.3, 1.0, 0.0, 0.0, 0.0])
+
+
+class Headset:
+    """A control process with base and lift, and a headset whose samples travel over its sockets."""
+
+    def __init__(self, folder: Path) -> None:
+        config = StationConfig(
+            mobile_base=MobileBaseSection(driver="sim-base"), lift=LiftSection(driver="sim-lift")
+        )
+        config.control.realtime_priority = 0
+        config.control.rate_hz = 100
+        self.clock = FakeClock()
+        endpoints = Endpoints(folder)
+        context = ProcessContext("control", config, DataDir(folder), endpoints, folder / "rings", self.clock)
+        follower = sim_follower(context.rings, self.clock)
+        loop = build_control_loop(config, DESCRIPTIONS, build_spec("primitive"), [follower], self.clock)
+        loop.bodies = station_bodies(context)
+        self.loop = loop
+        self.process = ControlProcess(context, loop, [follower])
+        self.process.open()
+        self._physics = VectorWriter(context.rings, STATE_RING, 43)
+        self._heard = Subscriber([endpoints.publish("control")])
+        self._hand = Publisher(endpoints.inputs(), connect=True)
+        self._seq = 0
+        self.setups: dict[str, StreamSetup] = {}
+        self.events: list[Event] = []
+        self._batches: dict[str, list[StreamBatch]] = {}
+        for _ in range(500):  # the sockets need a moment to find each other
+            self.turn([0, 0, 0], clutch=False)
+            self._heard.wait(0.002)
+            if self.setups and self.loop._sources.by_name:
+                return
+        pytest.fail("the sockets did not find each other")
+
+    def turn(self, twist=None, lift=0.0, clutch=True, sample=True):
+        now_ns = self.clock.now_ns()
+        self._physics.write(pack_state(0.0, HOME, 0 * HOME, 0 * HOME), now_ns, 1)
+        if sample:
+            self._seq += 1
+            arms = {"left": ArmInput(clutch, pose=POSE)}
+            asked = None if twist is None else np.array(twist, dtype=float)
+            sent = InputSample("vr", Actor.HUMAN, self._seq, now_ns, arms, base_twist=asked, lift_m_s=lift)
+            self._hand.send("input", sent)
+            self.process._inputs.wait(0.05)
+        self.process.turn(Cycle(now_ns, now_ns, 0))
+        self.hear()
+        self.clock.advance(PERIOD_S)
+
+    def turns(self, seconds, *args, **named):
+        for _ in range(round(seconds / PERIOD_S)):
+            self.turn(*args, **named)
+
+    def hear(self):
+        for _, value in self._heard.drain(1000):
+            if isinstance(value, StreamSetup):
+                self.setups[value.name] = value
+            elif isinstance(value, StreamBatch):
+                self._batches.setdefault(value.stream, []).append(value)
+            elif isinstance(value, Event):
+                self.events.append(value)
+
+    def stream(self, name):
+        """Stamps and rows of all that was heard; nothing may be missing in between."""
+        self._heard.wait(0.05)
+        self.hear()
+        batches, seq = self._batches[name], None
+        for batch in batches:
+            assert seq in (None, batch.seq)
+            seq = batch.seq + len(batch.capture_ns)
+        stamps = np.concatenate([batch.capture_ns for batch in batches])
+        assert (np.diff(stamps) > 0).all()
+        return stamps, np.concatenate([batch.values for batch in batches])
+
+    def close(self):
+        self.process.close()
+        for part in (self._heard, self._hand, self._physics):
+            part.close()
+
+
+@pytest.fixture
+def headset():
+    folder = Path(tempfile.mkdtemp())  # socket names are limited to 107 characters
+    made = Headset(folder)
+    yield made
+    made.close()
+    shutil.rmtree(folder)
+
+
+def test_a_square_is_driven_told_and_adds_up_to_the_odometry(headset):
+    corners = []
+    for _ in range(4):
+        headset.turns(0.9, [9.0, 0, 0])  # far above the limit
+        headset.turns(1.0, [0, 0, 0])
+        headset.turns(1.0, [0, 0, 0.6])
+        headset.turns(0.9, [0, 0, 0])
+        headset.turns(0.06, clutch=False)
+        corners.append(headset.stream("base/measured")[1][-1, :3])
+    assert set(headset.setups) == {
+        *(f"base/{name}" for name in ("asked", "sent", "measured", "action")),
+        "lift/sent",
+        "lift/measured",
+    }
+    _, sent = headset.stream("base/sent")
+    assert sent[:, 0].max() == pytest.approx(0.4)
+    assert np.abs(np.diff(sent[:, 0])).max() <= 0.8 * PERIOD_S + 1e-9
+    stamps, actions = headset.stream("base/action")
+    measured_ns, measured = headset.stream("base/measured")
+    went = path(actions)
+    drove = np.array(corners)
+    assert drove[-1, 2] == pytest.approx(4 * 0.6, abs=0.01)
+    assert np.linalg.norm(drove[0, :2]) == pytest.approx(0.36, abs=0.01)
+    # Measured lags by the 80 ms of the simulated base, so the two agree where it stands still.
+    assert np.allclose(went[-1], drove[-1], atol=2e-3)
+    at = np.searchsorted(measured_ns, stamps)
+    lag = went - measured[np.minimum(at, len(measured) - 1), :3]
+    assert np.abs(lag).max() < 0.1 * 0.8  # at most what it drives or turns within its time constant
+
+
+def test_nothing_moves_without_the_clutch_and_the_lift_follows(headset):
+    headset.turns(0.3, [0.4, 0, 0], lift=0.1, clutch=False)
+    assert not headset.stream("base/sent")[1].any()
+    assert not headset.stream("lift/sent")[1].any()
+    assert headset.process._loop.at_rest
+    before = headset.stream("lift/measured")[1][-1, 0]
+    headset.turns(1.0, [0, 0, 0], lift=0.1)
+    assert not headset.process._loop.at_rest
+    headset.turns(1.0, clutch=False)
+    lift = headset.stream("lift/measured")[1]
+    assert lift[-1, 0] - before == pytest.approx(0.1, abs=0.01)
+    assert lift[-1, 1] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_an_estop_brings_base_and_lift_to_rest_within_the_limits(headset):
+    headset.turns(1.0, [0.4, 0, 0.8], lift=0.1)
+    assert headset.stream("base/sent")[1][-1, 0] == pytest.approx(0.4)
+    headset.process.estop("test")
+    headset.turns(0.4 / 0.8 + 0.04, [0.4, 0, 0.8], lift=0.1)
+    sent = headset.stream("base/sent")[1]
+    assert not sent[-1].any()
+    assert not headset.stream("lift/sent")[1][-1].any()
+    stopping = sent[:, 0] < 0.4
+    began = np.flatnonzero(~stopping)[-1]
+    assert np.allclose(np.diff(sent[began : began + 50, 0]), -0.8 * PERIOD_S)
+    headset.process.reset_estop()
+    headset.turns(0.2, [0.4, 0, 0])  # the clutch is held still: no new edge
+    assert not headset.stream("base/sent")[1][-1].any()
+
+
+def test_a_silent_headset_stops_the_base(headset):
+    headset.turns(1.0, [0.4, 0, 0])
+    headset.turns(0.1 + 0.5 + 0.05, sample=False)
+    assert not headset.stream("base/sent")[1][-1].any()
+    assert any(e.kind == "safety.stale_input" and e.fields["arm"] == "base" for e in headset.events)
+
+
+def test_a_twist_that_is_not_finite_stops_the_base_and_is_said_once(headset):
+    headset.turns(0.5, [0.2, 0, 0])
+    headset.turns(0.3, [np.nan, 0, 0])
+    assert not headset.stream("base/sent")[1][-1].any()
+    told = [e.text for e in headset.events if e.kind == "safety.non_finite"]
+    assert told == ["The velocity [nan, 0, 0] of 'vr' for the base is not 3 finite numbers; it stops."]
+    assert np.isfinite(headset.stream("base/asked")[1]).all()
+
+
+def test_a_base_that_is_lost_is_said_and_starts_from_rest(headset):
+    headset.turns(1.0, [0.4, 0, 0], lift=0.1)
+    headset.loop.bodies._parts[0].disconnect()
+    headset.turns(0.1, [0.4, 0, 0], lift=0.1)
+    headset.loop.bodies._parts[0].connect()
+    headset.turns(0.05, [0.4, 0, 0], lift=0.1)
+    assert 0.0 < headset.stream("base/sent")[1][-1, 0] <= 0.8 * 0.05 + 1e-9
+    told = [e.text for e in headset.events if e.fields.get("arm") == "base"]
+    assert told[0].startswith("The body 'base' is lost. The simulated base refused a velocity")
+
+
+def test_the_watchdog_of_the_simulated_base_stops_it(tmp_path):
+    context = ProcessContext(
+        "control",
+        StationConfig(mobile_base=MobileBaseSection(driver="sim-base")),
+        DataDir(tmp_path),
+        Endpoints(tmp_path),
+        tmp_path,
+        clock := FakeClock(),
+    )
+    from teleop_app.app import _device_context
+
+    base = BASE.make(_device_context(context, "base"), BASE.options())
+    assert base.read() is None
+    with pytest.raises(DeviceError, match="it is not connected"):
+        base.send(np.zeros(3))
+    base.connect()
+    with pytest.raises(DeviceError, match=r"\[nan, 0.0, 0.0\] is not 3 finite numbers"):
+        base.send(np.array([np.nan, 0, 0]))
+    base.send(np.array([0.4, 0, 0]))
+    clock.advance(10.0)
+    pose, velocity, _ = base.read()
+    assert velocity == pytest.approx(np.zeros(3), abs=1e-5)
+    assert pose[0] == pytest.approx(0.4 * 0.1, abs=1e-6)  # command_stale_ms, whatever the lag
+    base.disconnect()
+    base.disconnect()
+
+
+def test_a_simulated_lift_ends_at_its_stops(tmp_path):
+    config = StationConfig(lift=LiftSection(driver="sim-lift"))
+    context = ProcessContext("control", config, DataDir(tmp_path), Endpoints(tmp_path), tmp_path, FakeClock())
+    from teleop_app.app import _device_context
+
+    lift = LIFT.make(_device_context(context, "lift"), LIFT.options(start_m=0.49))
+    lift.connect()
+    for _ in range(100):
+        lift.send(np.array([0.5]))
+        context.clock.advance(0.01)
+    assert lift.read()[0] == pytest.approx(0.5)
+
+
+def test_an_unknown_base_is_a_sentence(tmp_path):
+    config = StationConfig(mobile_base=MobileBaseSection(driver="hovercraft"))
+    context = ProcessContext("control", config, DataDir(tmp_path), Endpoints(tmp_path), tmp_path)
+    with pytest.raises(ConfigError, match="There is no base driver 'hovercraft'"):
+        station_bodies(context)
+    config.mobile_base = MobileBaseSection(driver="sim-base", options={"lag_s": 5})
+    with pytest.raises(ConfigError, match="The options of the base 'base' are wrong: lag_s: .*given 5"):
+        station_bodies(context)
