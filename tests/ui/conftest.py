@@ -63,7 +63,7 @@ class FakeStation:
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
         return iter([("", message) for message in taken])
 
-    def call(self, process: str, command: str, *, timeout_s: float = 5.0, **args: Any) -> dict[str, Any]:
+    def call(self, process: str, command: str, /, *, timeout_s: float = 5.0, **args: Any) -> dict[str, Any]:
         self.calls.append((process, command, args))
         answer = self.answers.get(command, {})
         if isinstance(answer, TeleopError):
@@ -88,7 +88,7 @@ class DirectPort:
         self.samples: list[InputSample] = []
         self.errors: dict[str, TeleopError] = {}
 
-    def call(self, process: str, command: str, done: Any = None, failed: Any = None, **args: Any) -> None:
+    def call(self, process: str, command: str, /, done: Any = None, failed: Any = None, **args: Any) -> None:
         self.calls.append((process, command, args))
         if command in self.errors:
             failed(self.errors[command])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
 
+from devices.leaders.calibrating import calibratable
 from devices.leaders.calibration import ArmCalibrator, CalibrationStep
 from teleop_app.core.calibration import ArmCalibration, CalibrationStore
 from teleop_app.core.config import StationConfig
@@ -108,6 +109,16 @@ class ArmWizard(QObject):
             self.changed.emit()
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """What can be calibrated of the device chosen: one name, or one an arm that it leads."""
+        device = self.device
+        if device is None:
+            return ()
+        known = calibratable(self._setup.saved)
+        mine = tuple(n for n in known if n == device.name or n.startswith(f"{device.name}/"))
+        return mine or (device.name,)
+
+    @property
     def before(self) -> str:
         """When the arm was calibrated last, or what is wrong with that, as a sentence."""
         device = self.device
@@ -118,14 +129,15 @@ class ArmWizard(QObject):
             return live.text
         return ""
 
-    def start(self) -> None:
-        """Stops the process that has the port, then begins."""
+    def start(self, target: str = "") -> None:
+        """Stops the process that has the port, then begins with one of `targets`, the first by default."""
         device = self.device
         if device is None or self.running:
             return
         if not device.saved:
             self._complain("The arm is not in the station file yet. Save it first, then calibrate.")
             return
+        name = target or self.targets[0]
         state = self._devices.live(device).state
         if self._port is not None and state not in (None, ProcessState.STOPPED):
             self.view = ArmView(instruction="The station lets go of the arm.")
@@ -133,18 +145,18 @@ class ArmWizard(QObject):
             self._port.call(
                 "station",
                 "suspend",
-                done=lambda _: self._begin(device, device.process),
+                done=lambda _: self._begin(name, device.process),
                 failed=lambda error: self._complain(error.sentence),
                 process=device.process,
             )
         else:
-            self._begin(device, "")
+            self._begin(name, "")
 
-    def _begin(self, device: StationDevice, suspended: str) -> None:
+    def _begin(self, name: str, suspended: str) -> None:
         self._suspended = suspended
         self._orders = queue.SimpleQueue()
         self._thread = threading.Thread(
-            target=self._run, args=(device.name, self._setup.saved), name="arm-calibration", daemon=True
+            target=self._run, args=(name, self._setup.saved), name="arm-calibration", daemon=True
         )
         self._thread.start()
         self.changed.emit()

@@ -8,6 +8,7 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButt
 from ui import theme
 from ui.theme import FontSize, Role
 from ui.viewmodels.arm_wizard import ArmWizard
+from ui.widgets.form_fields import QuietComboBox
 from ui.widgets.joint_bars import JointBars
 
 _READY = (
@@ -40,7 +41,9 @@ class ArmWizardPanel(QFrame):
         self.bars = JointBars()
         self.start = QPushButton("Start")
         self.start.setProperty("kind", "primary")
-        self.start.clicked.connect(wizard.start)
+        self.start.clicked.connect(lambda: wizard.start(self.target.currentText()))
+        self.target = QuietComboBox()
+        self.target.setAccessibleName("Which arm of the device")
         self.go_on = QPushButton("Go on")
         self.go_on.setProperty("kind", "primary")
         self.go_on.setShortcut("Ctrl+Return")
@@ -50,7 +53,7 @@ class ArmWizardPanel(QFrame):
         self.cancel.clicked.connect(wizard.cancel)
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.grid(1))
-        for button in (self.start, self.go_on, self.cancel):
+        for button in (self.target, self.start, self.go_on, self.cancel):
             buttons.addWidget(button)
         buttons.addStretch(1)
         box = QVBoxLayout(self)
@@ -82,6 +85,11 @@ class ArmWizardPanel(QFrame):
         self._bar.setValue(round(1000 * view.progress))
         self.bars.setVisible(bool(view.live))
         self.bars.set_live(view.live, view.joint)
+        targets = list(wizard.targets)
+        if [self.target.itemText(i) for i in range(self.target.count())] != targets:
+            self.target.clear()
+            self.target.addItems(targets)
+        self.target.setVisible(not running and len(targets) > 1)
         self.start.setVisible(not running)
         self.start.setText("Calibrate anew" if view.done else "Start")
         self.go_on.setVisible(running)
