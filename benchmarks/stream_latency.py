@@ -1,6 +1,6 @@
 """How long after the last byte of a picture left an RTSP camera the decoded picture is there; JSON.
 
-Run `python benchmarks/stream_latency.py [--seconds 8]`. The camera is our own RTSP server on this machine, so
+Run `python -m benchmarks.stream_latency [--seconds 8]`. The camera is our own RTSP server on this machine, so
 network and the camera's own encoder are left out: what is measured is FFmpeg's receiving and decoding. FFmpeg
 knows that a picture has ended only when the next one begins, so one frame period is always in it.
 """

@@ -57,7 +57,8 @@ def stance_of(view: BoardView, board: Board, width: int, height: int) -> Stance:
     """How the board of a view stands."""
     focal = 0.87 * max(width, height)
     matrix = np.array([[focal, 0.0, 0.5 * width], [0.0, focal, 0.5 * height], [0.0, 0.0, 1.0]])
-    _, turn, place = cv2.solvePnP(board.corners[view.ids], view.corners.astype(np.float64), matrix, None)
+    points = board.corners[view.ids], view.corners.astype(np.float64)
+    _, turn, place = cv2.solvePnP(*points, matrix, None, flags=cv2.SOLVEPNP_SQPNP)
     rotation = np.asarray(cv2.Rodrigues(turn)[0], np.float64)
     centre = view.corners.mean(axis=0).astype(np.float64) / (width, height)
     distance = float(np.linalg.norm(place)) / (board.columns * board.square_m)

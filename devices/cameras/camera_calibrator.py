@@ -19,7 +19,7 @@ from teleop_app.core.errors import DeviceError
 from teleop_app.core.geometry import is_pose
 from teleop_app.core.types import Array
 
-WANTED_VIEWS: Final = 15
+WANTED_VIEWS: Final = 20
 WANTED_COVERAGE: Final = 0.7
 WANTED_TILTED: Final = 5
 MOST_VIEWS: Final = 60

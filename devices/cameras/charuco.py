@@ -16,7 +16,7 @@ from teleop_app.core.types import Array
 
 Points = NDArray[np.float32]
 _DICTIONARY: Final = cv2.aruco.DICT_5X5_100
-_FEWEST: Final = 6
+_FEWEST: Final = 8
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class BoardFinder:
         self._detector = cv2.aruco.CharucoDetector(self.board.drawing)
 
     def find(self, image: Image) -> BoardView | None:
-        """Corners in an RGB or grey picture, None when fewer than six are seen, or all on one line."""
+        """Corners in an RGB or grey picture, None when fewer than eight are seen, or all on one line."""
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
         corners, ids, _, _ = self._detector.detectBoard(grey)
         if ids is None or corners is None or len(ids) < _FEWEST:

@@ -139,10 +139,14 @@ def board_pose(view: BoardView, board: Board, matrix: Array, distortion: Array) 
     Raises:
         DeviceError: The corners have no pose.
     """
-    done, turn, place = cv2.solvePnP(
-        board.corners[view.ids], view.corners.astype(np.float64), matrix, distortion, flags=cv2.SOLVEPNP_IPPE
-    )
-    if not done or not np.isfinite(place).all():
+    # The planar solver gives up on a few corners in two rows; the general one does not.
+    for method in (cv2.SOLVEPNP_IPPE, cv2.SOLVEPNP_SQPNP):
+        done, turn, place = cv2.solvePnP(
+            board.corners[view.ids], view.corners.astype(np.float64), matrix, distortion, flags=method
+        )
+        if done and np.isfinite(turn).all() and np.isfinite(place).all():
+            break
+    else:
         raise DeviceError(
             "The board's pose cannot be found in a view", next_step="Discard it and take another"
         )

@@ -19,6 +19,7 @@ FEWEST_TILTED: Final = 3
 _OUTLIER: Final = 3.0
 _OUTLIER_PX: Final = 0.5
 _UNSURE_FOCAL: Final = 0.01
+_SURE_FOCAL: Final = 0.0015
 _WORTH_IT: Final = 0.97
 _ROUNDS: Final = 3
 
@@ -46,9 +47,12 @@ class Lens:
     @property
     def verdict(self) -> str:
         """How good it is, as a sentence."""
-        error = f"{self.reprojection_px:.2f} px over {len(self.kept)} views"
-        if self.reprojection_px < 0.5:
+        sure = f"focal length known to {100 * self.focal_error:.2f} %"
+        error = f"{self.reprojection_px:.2f} px over {len(self.kept)} views, {sure}"
+        if self.reprojection_px < 0.5 and self.focal_error < _SURE_FOCAL:
             return f"Good: {error}."
+        if self.reprojection_px < 0.5:
+            return f"Usable: {error}. Tilt the board more, and fill the picture with it, to do better."
         if self.reprojection_px < 1.0:
             return f"Usable: {error}. Hold the board flat and still to do better."
         return f"Poor: {error}. Glue the board onto something flat, give it more light, and calibrate anew."
