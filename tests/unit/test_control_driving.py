@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import mujoco
 import numpy as np
 import pytest
 
+from devices.models.cell import cell_arms, cell_spec
 from devices.sim.arms import ARMS
 from devices.sim.model import build_spec
 from teleop_app.control.assembly import ArmDescription, build_control_loop
 from teleop_app.control.yaw_motion import YawMotion
 from teleop_app.core.clock import FakeClock
-from teleop_app.core.config import InputDeviceSection, StationConfig
+from teleop_app.core.config import ArmSection, InputDeviceSection, StationConfig
 from teleop_app.core.errors import StationError
-from teleop_app.core.geometry import quat_from_rotvec, quat_to_rotvec
+from teleop_app.core.geometry import (
+    quat_angle,
+    quat_conjugate,
+    quat_from_matrix,
+    quat_from_rotvec,
+    quat_multiply,
+    quat_to_rotvec,
+)
 from teleop_app.core.types import (
     Actor,
     ArmInput,
@@ -225,8 +234,35 @@ def test_a_leader_that_was_moved_in_a_pause_is_aligned_anew():
     assert rig.largest_step() < 0.5 * 0.005 + 1e-9
 
 
+def test_an_so101_leads_a_viperx_by_the_pose_of_its_end_effector():
+    """Its five joints do not fit the six; the device sends forward kinematics of its own model."""
+    config = StationConfig(
+        arms=[ArmSection(name="leader", model="so101", workspace_min=[-1.0] * 3, workspace_max=[1.0] * 3)]
+    )
+    (arm,), model = cell_arms(config), cell_spec(config).compile()
+    data = mujoco.MjData(model)
+
+    def pose(bend):
+        joints = np.array(arm.home) + bend * np.array([0.4, 0.3, -0.3, 0.0, 0.3])
+        data.qpos[[int(model.joint(name).qposadr[0]) for name in arm.joint_names]] = joints
+        mujoco.mj_kinematics(model, data)
+        quat = quat_from_matrix(data.site(arm.tcp_site).xmat.reshape(3, 3))
+        return np.concatenate([data.site(arm.tcp_site).xpos, quat])
+
+    rig = Rig(filter=False)
+    start, first = rig.poses()[0], pose(0.0)
+    assert rig.engage(left=ArmInput(clutch=True, pose=first)).state is ControlState.ENGAGED
+    for k in range(250):
+        rig.drive(left=ArmInput(clutch=True, pose=pose(min(1.0, k / 150))))
+    moved, led = rig.poses()[0], pose(1.0)
+    assert np.linalg.norm(led[:3] - first[:3]) > 0.05
+    assert np.allclose(moved[:3] - start[:3], led[:3] - first[:3], atol=5e-3)
+    turned = quat_multiply(led[3:], quat_conjugate(first[3:]))
+    assert quat_angle(moved[3:], quat_multiply(turned, start[3:])) < 0.1
+
+
 def test_a_leader_of_other_kinematics_drives_the_end_effector_by_its_pose():
-    """Five joints of an SO-101 on six of a ViperX: the device sends where its own end effector is."""
+    """Joints that do not fit the arm do not matter where a pose comes with them."""
     rig = Rig(filter=False)
     start = rig.poses()[0]
     joints = np.zeros(5)
