@@ -39,6 +39,7 @@ from teleop_app.station.process import (
 from teleop_app.station.roster import (
     SIMULATED,
     ProcessRole,
+    check_cameras,
     follower_process,
     input_process,
     is_simulated,
@@ -229,6 +230,7 @@ def _build_cameras(context: ProcessContext) -> Runnable:
     from devices.cameras.synthetic import SyntheticFrameSource
     from teleop_app.station.cameras import CamerasProcess
 
+    check_cameras(context.config)
     emulated = {
         camera.name: camera.emulated_latency_ms
         for camera in context.config.cameras

@@ -15,7 +15,7 @@ from teleop_app.core.config import StationConfig, field_problems
 from teleop_app.core.errors import TeleopError
 from teleop_app.station.checks import Check, Level
 from teleop_app.station.device_roster import is_own_driver, named_devices
-from teleop_app.station.roster import is_simulated
+from teleop_app.station.roster import check_cameras, is_simulated
 
 _LAYOUT: Final = "layout"
 """Setting of every arm of servos, which works only with its calibration."""
@@ -27,8 +27,9 @@ def check_devices(config: StationConfig, store: CalibrationStore) -> Iterator[Ch
         if not is_simulated(config):
             for arm in config.arms:
                 robot_model(arm.model)
+        check_cameras(config)
     except TeleopError as error:
-        yield Check("Robot", Level.FAILURE, f"{error.what}: {error.why}".rstrip(": "), error.next_step)
+        yield Check("Cell", Level.FAILURE, f"{error.what}: {error.why}".rstrip(": "), error.next_step)
     for kind, name, driver, options in named_devices(config):
         if not is_own_driver(driver):
             yield _check(kind, name, driver, options, store)

@@ -151,6 +151,13 @@ def _watch(
 
 
 def _check_task(client: StationClient, task: str) -> None:
+    card = client.card()
+    if card is not None and card.processes and "simulation" not in card.processes:
+        raise ConfigError(
+            f"The scripted operator cannot drive the station {card.name!r}",
+            why="it knows the tasks of the simulated cell, and these arms are real",
+            next_step="Drive them by an input device, and record on the Collect page",
+        )
     known = [str(each["name"]) for each in client.call("simulation", "tasks")["tasks"]]
     if task not in known:
         raise ConfigError(

@@ -69,6 +69,20 @@ def is_simulated(config: StationConfig) -> bool:
     return bool(simulated)
 
 
+def check_cameras(config: StationConfig) -> None:
+    """Refuse simulated cameras beside real arms: there is no simulated world for them to show.
+
+    Raises:
+        ConfigError: There are some.
+    """
+    simulated = [camera.name for camera in config.cameras if camera.driver == SIMULATED]
+    if simulated and not is_simulated(config):
+        raise ConfigError(
+            f"The station has simulated cameras beside real arms: {', '.join(simulated)}",
+            next_step="Give them the driver of a real camera, or remove them from the station file",
+        )
+
+
 def roster(config: StationConfig, *, gamepad: bool = True) -> tuple[ProcessRole, ...]:
     """The processes of a station in the order in which they start; they stop in the reverse one.
 

@@ -128,7 +128,7 @@ def test_the_installed_drivers_are_listed():
 
 
 def checks(tmp_path, driver="feetech", model="so101", options="{ serial = 'S1', layout = 'so101' }"):
-    text = ARM.format(driver=driver, model=model, options=options)
+    text = "cameras = []" + ARM.format(driver=driver, model=model, options=options)
     return {c.name: c for c in check_devices(parse_station(text), CalibrationStore(tmp_path))}
 
 
@@ -141,7 +141,14 @@ def test_doctor_checks_driver_options_and_calibration(tmp_path):
         ArmCalibration(serial="S1", driver="feetech", model="so101", joints=[joint])
     )
     assert checks(tmp_path)["Follower left"].level is Level.OK
-    assert "camera" not in " ".join(checks(tmp_path)).lower(), "simulated cameras are not devices"
+
+
+def test_simulated_cameras_beside_real_arms_are_told(tmp_path):
+    text = ARM.format(driver="feetech", model="so101", options="{}")
+    found = next(check_devices(parse_station(text), CalibrationStore(tmp_path)))
+    assert found.level is Level.FAILURE
+    assert "simulated cameras beside real arms: overhead, left_wrist, right_wrist" in found.text
+    assert not list(check_devices(parse_station(""), CalibrationStore(tmp_path))), "nothing but our own parts"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +156,7 @@ def test_doctor_checks_driver_options_and_calibration(tmp_path):
     [
         ({"driver": "fanuc"}, "Follower left", "There is no follower driver 'fanuc'"),
         ({"options": "{ speed = 3 }"}, "Follower left", "options of feetech: speed: extra inputs"),
-        ({"model": "so102"}, "Robot", "There is no robot model 'so102'"),
+        ({"model": "so102"}, "Cell", "There is no robot model 'so102'"),
     ],
 )
 def test_doctor_names_what_is_wrong(tmp_path, given, name, sentence):
@@ -167,5 +174,5 @@ def test_a_missing_package_is_told_with_its_remedy(tmp_path, monkeypatch):
 def test_simulated_and_real_arms_together_are_told(tmp_path):
     text = ARM.format(driver="feetech", model="so101", options="{}") + f'[[arms]]\nname = "right"\n{BOX}'
     found = next(check_devices(parse_station(text), CalibrationStore(tmp_path)))
-    assert (found.level, found.name) == (Level.FAILURE, "Robot")
+    assert (found.level, found.name) == (Level.FAILURE, "Cell")
     assert "cannot mix simulated and real arms" in found.text

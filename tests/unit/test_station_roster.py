@@ -11,6 +11,8 @@ from teleop_app.core.calibration import ArmCalibration, CalibrationStore, JointC
 from teleop_app.core.config import parse_station
 from teleop_app.core.errors import ConfigError
 from teleop_app.core.paths import DataDir
+from teleop_app.station import headless
+from teleop_app.station.client import StationCard
 from teleop_app.station.device_roster import calibrations_in_force, joint_names, robot_type, station_devices
 from teleop_app.station.episode_head import calibration_attachments
 from teleop_app.station.roster import affected, process_names, roster
@@ -118,3 +120,12 @@ def test_calibrations_in_force_are_those_of_the_devices(tmp_path):
     assert {path.name for path in calibrations_in_force(unnamed, store.files())} == {"FT1.toml", "FT2.toml"}
     assert calibrations_in_force(unnamed, [Path("calibrations/cameras/other.toml")])
     assert not calibrations_in_force(parse_station(""), store.files())
+
+
+def test_the_scripted_operator_does_not_drive_real_arms():
+    class Client:
+        def card(self):
+            return StationCard(1, "Kitchen", "", "", ready=True, processes=("follower-left", "control"))
+
+    with pytest.raises(ConfigError, match="The scripted operator cannot drive the station 'Kitchen'"):
+        headless._check_task(Client(), "wipe")
