@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -109,6 +109,24 @@ def test_a_process_that_cannot_start_says_why_and_is_not_started_for_ever(data: 
         assert status.faults == ("The model file cell.xml is missing.",)
         with pytest.raises(StationError, match="no process 'gripper'.*control, simulation"):
             client.call("station", "restart", process="gripper")
+        feed.close()
+        client.close()
+
+
+def test_a_suspended_process_rests_until_it_is_restarted(data: DataDir) -> None:
+    with supervised(data, [worker(data, "control"), worker(data, "input-lead", essential=False)]) as client:
+        feed = client.subscribe(["station"], ["station"])
+
+        def has(state: ProcessState) -> Callable[[str, object], bool]:
+            return lambda _, v: isinstance(v, StationStatus) and v.processes[1].state is state
+
+        wait_for(feed, has(ProcessState.RUNNING), 20.0, "its heartbeat")
+        client.call("station", "suspend", process="input-lead", timeout_s=15.0)
+        _, status = wait_for(feed, has(ProcessState.STOPPED), 20.0, "its end")
+        assert status.faults == ()
+        assert "can be calibrated" in status.processes[1].text
+        client.call("station", "restart", process="input-lead", timeout_s=15.0)
+        wait_for(feed, has(ProcessState.RUNNING), 20.0, "its return")
         feed.close()
         client.close()
 
