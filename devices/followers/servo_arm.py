@@ -15,6 +15,7 @@ from devices.servos.adapter import find_adapter
 from devices.servos.arm_checks import check_servos, check_states, drift_sentence, load_calibration
 from devices.servos.arm_joints import ArmJoints
 from devices.servos.arm_layouts import ArmLayout, find_layout
+from devices.servos.arm_reading import read_whole
 from devices.servos.arm_torque import torque_constants
 from devices.servos.bus import Array, MotionBus, ServoBus, ServoMode, ServoStates
 from devices.servos.families import MakeBus
@@ -82,6 +83,7 @@ class ServoArm:
         self._shadow_ids: tuple[int, ...] = ()
         self._shadow_lead: Array = np.zeros(0)
         self._spoken_ns = 0
+        self._may_have_struck = False
 
     @property
     def joint_names(self) -> tuple[str, ...]:
@@ -110,16 +112,14 @@ class ServoArm:
         self._bus = bus
 
     def read(self) -> FollowerState:
-        """The state now; a reading with a gap is asked for a second time.
+        """The state now.
 
         Raises:
             DeviceError: A servo does not answer, or reports an alarm.
         """
         bus = self._connected()
-        states = bus.read(self._layout.servos)
-        if states.missing and not states.alarms:
-            states = bus.read(self._layout.servos)
-        check_states(states, self._layout, self._arm)
+        self._speak()
+        states = self._whole(bus)
         return FollowerState(
             position=self._joints.to_joints(states.position),
             velocity=self._joints.to_velocity(states.velocity),
@@ -209,9 +209,7 @@ class ServoArm:
         bus.write_positions((*self._layout.servos, *self._shadow_ids), np.clip(goals, 0.0, _TURN - _TICK))
 
     def _whole(self, bus: ServoBus) -> ServoStates:
-        states = bus.read(self._layout.servos)
-        if states.missing:
-            states = bus.read(self._layout.servos)
+        states = read_whole(bus, self._layout.servos)
         check_states(states, self._layout, self._arm)
         return states
 
@@ -220,17 +218,22 @@ class ServoArm:
             raise DeviceError(f"The arm {self._arm!r} is not connected")
         return self._bus
 
-    def _watch(self, bus: ServoBus) -> None:
-        """After a pause the servos' watchdog may have struck; they take no goals until it is set anew."""
+    def _speak(self) -> None:
+        """Anything said to the servos keeps their watchdog still; after a pause it may have struck."""
         now_ns = self._clock.now_ns()
-        if now_ns - self._spoken_ns > _WATCHDOG_S * NS_PER_S / 2:
-            self._set_watchdog(bus, _WATCHDOG_S)
+        self._may_have_struck |= now_ns - self._spoken_ns > _WATCHDOG_S * NS_PER_S / 2
         self._spoken_ns = now_ns
+
+    def _watch(self, bus: ServoBus) -> None:
+        """Servos whose watchdog has struck take no goals until it is set anew."""
+        self._speak()
+        if self._may_have_struck:
+            self._set_watchdog(bus, _WATCHDOG_S)
 
     def _set_watchdog(self, bus: ServoBus, timeout_s: float) -> None:
         if isinstance(bus, MotionBus) and bus.has_watchdog:
             bus.set_watchdog((*self._layout.servos, *self._shadow_ids), timeout_s)
-        self._spoken_ns = self._clock.now_ns()
+        self._spoken_ns, self._may_have_struck = self._clock.now_ns(), False
 
 
 def make_servo_arm(

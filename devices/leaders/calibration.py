@@ -16,6 +16,7 @@ import numpy as np
 
 from devices.servos.arm_checks import check_servos, check_states
 from devices.servos.arm_layouts import GRIPPER, ArmLayout
+from devices.servos.arm_reading import read_whole
 from devices.servos.bus import Array, CentringBus, ServoBus
 from teleop_app.core.calibration import ArmCalibration, JointCalibration
 from teleop_app.core.clock import NS_PER_S, Clock
@@ -179,7 +180,7 @@ class ArmCalibrator:
         Raises:
             DeviceError: A servo is silent or reports an alarm; nothing is lost, call it again.
         """
-        states = self._bus.read(self._layout.servos)
+        states = read_whole(self._bus, self._layout.servos)
         check_states(states, self._layout, self._arm)
         raw = states.position
         if self._raw is None:

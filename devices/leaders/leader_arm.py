@@ -14,6 +14,7 @@ from devices.leaders.options import LeaderOptions
 from devices.servos.arm_checks import check_servos, drift_sentence
 from devices.servos.arm_joints import ArmJoints
 from devices.servos.arm_layouts import ArmLayout
+from devices.servos.arm_reading import read_whole
 from devices.servos.arm_torque import torque_constants
 from devices.servos.bus import Array, MotionBus, ServoBus, ServoMode, ServoStates
 from teleop_app.core.calibration import ArmCalibration
@@ -160,7 +161,8 @@ class LeaderArm:
         now_ns = self._clock.now_ns()
         dt_s, self._turn_ns = (now_ns - self._turn_ns) / NS_PER_S, now_ns
         try:
-            states = self._bus.read(self._servos)
+            lately = now_ns - self._whole_ns <= DROPOUT_NS
+            states = read_whole(self._bus, self._servos) if lately else self._bus.read(self._servos)
         except DeviceError:
             if now_ns - self._whole_ns > DROPOUT_NS:
                 raise

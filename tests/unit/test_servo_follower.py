@@ -12,6 +12,7 @@ import pytest
 
 from devices.driver import DeviceContext, DriverKind
 from devices.emulators.arms import DYNAMIXEL_ARMS, FEETECH_ARMS
+from devices.emulators.pty_port import Reply
 from devices.emulators.servo_arm import EmulatedArm
 from devices.followers.servo_arm import ServoArm
 from devices.models.library import robot_model
@@ -247,3 +248,19 @@ def test_two_drivers_do_not_share_a_port(rig: Rig, connected: ServoArm) -> None:
         rig.follower().connect()
     assert rig.store.load(ArmCalibration, "F1") is not None
     assert np.isfinite(connected.read().position).all()
+
+
+def test_an_answer_that_is_missed_once_is_asked_for_again(rig: Rig, connected: ServoArm) -> None:
+    servo, answers = rig.arm.chain.servos[2], []
+    with rig.arm.port.lock:
+        servo.silent = True
+        read = rig.arm.chain.receive
+
+        def receive(data: bytes) -> list[Reply]:
+            answers.append(data)
+            servo.silent = len(answers) < 3  # it comes back within the reading
+            return read(data)
+
+        rig.arm.chain.receive = receive
+    assert np.isfinite(connected.read().position).all()
+    assert len(answers) >= 3
