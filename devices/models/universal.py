@@ -3,11 +3,13 @@
 Kinematics, masses: standard DH tables of Universal Robots ("DH Parameters for calculations of kinematics
 and dynamics", support article 16-12-2020). Limits: e-Series user manual, chapter "Robot arm", joint ranges
 +-360 deg; the elbow is kept to +-180 deg, beyond which the links collide. With all joints zero the maker's
-arm lies along -x of its base frame, which is therefore turned half a turn about the vertical.
+arm lies along -x of its base frame, which is therefore turned half a turn about the vertical. DH tables say
+nothing of the sideways offsets of upper arm and forearm; those are from the maker's ROS description.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import pi, radians
 
 from devices.models.dh import Row, end_of, standard_links
@@ -24,14 +26,22 @@ def _row(
     return Row(a, d, alpha, -most, most, radians(speed_deg_s), mass, radius)
 
 
-def _model(name: str, title: str, rows: tuple[Row, ...], base_mass: float) -> RobotModel:
+def _model(
+    name: str, title: str, rows: tuple[Row, ...], base_mass: float, upper_m: float, fore_m: float
+) -> RobotModel:
+    """The arm; `upper_m` and `fore_m` are how far its upper arm and forearm lie beside their joints."""
+    links = list(standard_links(rows, _NAMES))
+    for number, beside in ((1, upper_m), (2, fore_m)):
+        end = rows[number].a
+        path = ((0.0, 0.0, beside), (end, 0.0, beside))
+        links[number] = replace(links[number], path=path)
     position, turn = end_of(rows[-1])
     # A two-finger gripper of 2F-85 size: 163 mm from flange to finger tips, 85 mm stroke.
     tool = Tool(position, turn, (0.0, 0.0, 0.163), OUT_ALONG_Z, 0.9, 0.0425)
     return chain_model(
         name,
         title,
-        standard_links(rows, _NAMES),
+        tuple(links),
         tool,
         _HOME,
         base_mass=base_mass,
@@ -51,6 +61,8 @@ UR5E = _model(
         _row(0.0, 0.0996, 0.0, 0.365, 0.035, 180.0),
     ),
     4.0,
+    0.138,
+    0.007,
 )
 
 UR10E = _model(
@@ -65,6 +77,8 @@ UR10E = _model(
         _row(0.0, 0.11655, 0.0, 0.615, 0.040, 180.0),
     ),
     4.0,
+    0.1762,
+    0.0393,
 )
 
 MODELS = (UR5E, UR10E)
