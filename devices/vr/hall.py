@@ -127,7 +127,10 @@ class Hall:
 
     def _ask(self, connection: Connection) -> None:
         now_ns = self._clock.now_ns()
+        before = self._lease.connection
         if self._lease.ask(connection.client.id, connection.number, now_ns):
+            if before not in (0, connection.number):
+                self._inbox.put(LetGo())
             connection.asks_since_ns = 0
             logger.info("%s drives", connection.client.title)
         elif not connection.asks_since_ns:

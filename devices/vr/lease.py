@@ -44,11 +44,14 @@ class Lease:
         return self._holder.connection if self._holder else 0
 
     def ask(self, client: str, connection: int, now_ns: int) -> bool:
-        """Whether that connection drives from now on."""
+        """Whether that connection drives from now on.
+
+        A headset that comes back need not wait until its broken connection is noticed.
+        """
         held = self._holder
         if held is not None and held.connection == connection:
             return True
-        free = held is None or (held.connection == 0 and (held.client == client or self._over(held, now_ns)))
+        free = held is None or held.client == client or (not held.connection and self._over(held, now_ns))
         if free:
             self._holder = Holder(client, connection)
         return free

@@ -120,6 +120,13 @@ def test_who_vanished_may_come_back_for_a_while() -> None:
     assert lease.ask("b", 2, 5 * NS_PER_S)
 
 
+def test_the_same_headset_need_not_wait_for_its_broken_connection() -> None:
+    lease = Lease(keep_s=3.0)
+    lease.ask("a", 1, 0)
+    assert lease.ask("a", 2, 0) and lease.connection == 2
+    assert not lease.vanished(1, 0), "the old one is noticed too late to matter"
+
+
 def test_the_operator_takes_it_back() -> None:
     lease = Lease(keep_s=3.0)
     lease.ask("a", 1, 0)

@@ -278,6 +278,26 @@ def test_frames_of_those_who_watch_are_not_even_read(headset: WebXrHeadset) -> N
     assert {sample.device_ns for sample in taken(headset)} <= {10_000_000, None}
 
 
+def test_a_headset_takes_over_from_its_own_broken_connection_and_lets_go_between(
+    headset: WebXrHeadset,
+) -> None:
+    async def work(client: Client) -> None:
+        first = await client.drive()
+        await first.send_bytes(frame(0))
+        await first.send_bytes(frame(1, squeeze=1.0))
+        second = await client.open()
+        await second.send_str('{"type": "drive"}')
+        while not (await second.receive_json()).get("drives"):
+            pass
+        await second.send_bytes(frame(0, squeeze=1.0))
+        await second.close()
+        await first.close()
+
+    with_client(headset, work)
+    held = [sample.arms["right"].clutch for sample in taken(headset)]
+    assert held[:4] == [False, True, False, False], "held, let go of, and still squeezed: not a new squeeze"
+
+
 def test_a_flood_is_cut_and_hurts_only_itself(headset: WebXrHeadset) -> None:
     async def work(client: Client) -> tuple[int, str]:
         connection = await client.drive()

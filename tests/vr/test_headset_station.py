@@ -1,7 +1,5 @@
 """The whole way: an emulated Quest in a real browser drives the simulated arms of a real station."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import Browser
+from typer.testing import CliRunner
 
 from benchmarks.emulated_quest import EmulatedQuest, new_window
+from recorders.reader import EpisodeReader
+from teleop_app.cli import app
 from teleop_app.core.bus import Subscriber
 from teleop_app.core.config import CameraSection, InputDeviceSection, StationConfig, station_text
 from teleop_app.core.errors import BusError, TeleopError
@@ -48,10 +49,10 @@ class Cell:
         pytest.fail(f"waited in vain for {what}; last: {last}")
 
     def ticks(self, seconds: float) -> list[ControlTick]:
-        """Ticks of a while."""
+        """Ticks of a while; at least one."""
         found: list[ControlTick] = []
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or not found:
             self._heard.wait(0.05)
             found += [value for _, value in self._heard.drain() if isinstance(value, ControlTick)]
         return found
@@ -101,6 +102,8 @@ def quest(cell: Cell, chromium: Browser) -> Iterator[EmulatedQuest]:
 
 def engage(cell: Cell, quest: EmulatedQuest) -> ControlTick:
     quest.press("right", "squeeze", 0.0)
+    while any(cell.ticks(0.1)[-1].engaged):
+        pass
     quest.press("right", "squeeze", 1.0)
     return cell.next(
         ControlTick, lambda tick: tick.source == SOURCE and tick.engaged[1], "an arm that is held"
@@ -157,8 +160,7 @@ def test_a_page_that_goes_away_lets_go_and_comes_back_paired(cell: Cell, quest: 
 
 
 def test_the_command_line_shows_how_to_pair(cell: Cell, quest: EmulatedQuest) -> None:
-    arguments = [sys.executable, "-m", "teleop_app.cli", "headset", "--data-dir", str(cell.client.data.root)]
-    shown = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True).stdout
+    shown = CliRunner().invoke(app, ["headset", "--data-dir", str(cell.client.data.root)]).output
     assert f"type the PIN {cell.pairing()['pin']}, or scan the code." in shown
     assert "Linux, connected" in shown or "Quest" in shown
 
@@ -180,7 +182,9 @@ def test_buttons_record_save_and_stop(cell: Cell, quest: EmulatedQuest) -> None:
     cell.next(RecorderStatus, lambda status: status.state.value == "review", "a stored episode")
     click("right", "b-button")
     saved = cell.next(RecorderStatus, lambda status: status.saved == 1, "a saved episode")
-    assert saved.last_saved
+    with EpisodeReader(cell.client.data.episodes / f"{saved.last_saved}.mcap") as episode:
+        head = episode.stream(f"{SOURCE}/head")
+        assert len(head.capture_ns) > 10, "where the operator's head was is recorded"
     click("left", "y-button")
     cell.next(ControlTick, lambda tick: tick.state.value == "estop", "the emergency stop")
     quest.wait_text("#robot", "pressed on 'headset'")
