@@ -25,7 +25,7 @@ from ui.viewmodels.input_health import InputWatch
 from ui.viewmodels.interventions import InterventionWatch
 from ui.widgets.alignment_bars import AlignmentBars, JointOffset
 from ui.widgets.input_strip import InputStrip
-from ui.widgets.status_cells import Level
+from ui.widgets.status_cells import Level, device_cell
 
 S = 1_000_000_000
 CONFIG = StationConfig(
@@ -110,6 +110,23 @@ def test_the_strip_lights_the_worst_and_keeps_chips(qtbot):
     watch.on_link(False)
     strip.set_inputs(watch.view("", False))
     assert strip.chips == {}
+
+
+def test_a_program_that_drives_is_not_taken_for_a_person():
+    watch = InputWatch(CONFIG)
+    operator = ProcessStatus("operator", 1, ProcessState.RUNNING, 0, "", {"rate_hz": 0.0})
+    watch.on_station(StationStatus("Cell", 0, (operator,), 1))
+    scripted = health(watch, "scripted", driver="scripted")
+    assert scripted.drives
+    assert not scripted.person
+    assert scripted.figures == "ready"
+
+
+def test_devices_that_are_off_have_a_cell_in_the_strip():
+    assert device_cell(station()) is None
+    cell = device_cell(station(text="No headset is connected."))
+    assert (cell.text, cell.level) == ("Input 'quest'", Level.WARNING)
+    assert "No headset" in cell.remedy
 
 
 # Interventions

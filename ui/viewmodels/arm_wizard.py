@@ -125,7 +125,7 @@ class ArmWizard(QObject):
         if device is None:
             return ""
         live = self._devices.live(device)
-        if "drift" in live.text or "calibrat" in live.text:
+        if live.state is ProcessState.RUNNING and "drift" in live.text:
             return live.text
         return ""
 

@@ -52,9 +52,9 @@ def figures_text(live: Live) -> str:
 def figures(metrics: Mapping[str, float]) -> list[str]:
     """Returns rate, age, losses and errors as short texts, those that are known."""
     parts = []
-    if "rate_hz" in metrics:
+    if metrics.get("rate_hz"):
         parts.append(f"{metrics['rate_hz']:.0f} Hz")
-    if "age_ms" in metrics and metrics.get("rate_hz", 1.0) > 0:
+    if "age_ms" in metrics and metrics.get("rate_hz"):
         parts.append(f"{min(metrics['age_ms'], 9999.0):.0f} ms old")
     lost = metrics.get("lost", 0.0)
     if "lost" in metrics:

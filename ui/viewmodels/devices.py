@@ -152,7 +152,7 @@ class DevicesModel(QObject):
         self._catalog = catalog
         self._port = port
         self._work = Background("discovery", self)
-        self._asked: set[str] = set()
+        self._asked: set[tuple[str, str]] = set()
         self._statuses: dict[str, ProcessStatus] = {}
         self._answers: dict[str, dict[str, Any]] = {}
         self._pairings: dict[str, dict[str, Any]] = {}
@@ -319,8 +319,12 @@ class DevicesModel(QObject):
         )
         if broken is not None:
             return broken.sentence
-        where = f"{device.place}."
-        return next((s for place, s in self._setup.problems.items() if place.startswith(where)), "")
+        found = [
+            f"{place.rpartition('.')[2].replace('_', ' ')}: {sentence}"
+            for place, sentence in self._setup.problems.items()
+            if place.startswith(f"{device.place}.")
+        ]
+        return "; ".join(found)
 
     def calibratable(self, device: StationDevice) -> bool:
         """Whether there is a wizard for a device."""
@@ -337,11 +341,21 @@ class DevicesModel(QObject):
         metrics = dict(status.metrics) if self._own_process(device) else {}
         return Live(
             state=status.state,
-            text=status.text or str(answer.get("text", "")),
+            text=self._said(device, status.text) or str(answer.get("text", "")),
             device_state=str(answer.get("state", "")),
             metrics=metrics | {k: v for k, v in answer.items() if isinstance(v, float) and k in metrics},
             values=_numbers(answer.get("values")),
         )
+
+    def _said(self, device: StationDevice, text: str) -> str:
+        """What a process says of this device: of those that share one, the first or the one named."""
+        if self._own_process(device) or not text:
+            return text
+        if device.kind is DriverKind.CAMERA:
+            names = [each.name for each in self._setup.saved.cameras]
+            if any(name in text for name in names):
+                return text if device.name in text else ""
+        return text if device.place.endswith("[0]") or "[" not in device.place else ""
 
     @staticmethod
     def _own_process(device: StationDevice) -> bool:
@@ -371,27 +385,31 @@ class DevicesModel(QObject):
         self._polls += 1
         for device in self.devices():
             status = self._statuses.get(device.process)
-            if not self._own_process(device) or device.process in self._asked or status is None:
+            if not self._own_process(device) or status is None or status.state is not ProcessState.RUNNING:
                 continue
-            if status.state is ProcessState.RUNNING:
-                self._ask(device.process, "status", self._answers)
-                if device.driver in PAIRED and self._polls % _POLLS_A_PAIRING == 1:
+            self._ask(device.process, "status", self._answers)
+            if device.driver in PAIRED:
+                known = device.process in self._pairings
+                if not known or self._polls % _POLLS_A_PAIRING == 0:
                     self._ask(device.process, "pairing", self._pairings)
 
     def _ask(self, process: str, command: str, kept: dict[str, dict[str, Any]]) -> None:
+        key = (process, command)
+        if self._port is None or key in self._asked:
+            return
+
         def done(answer: dict[str, Any]) -> None:
-            self._asked.discard(process)
+            self._asked.discard(key)
             kept[process] = answer
             self.lived.emit()
 
         def failed(error: TeleopError) -> None:
-            self._asked.discard(process)
+            self._asked.discard(key)
             kept.pop(process, None)
             log.debug("%s does not answer %s: %s", process, command, error.sentence)
 
-        if self._port is not None:
-            self._asked.add(process)
-            self._port.call(process, command, done=done, failed=failed)
+        self._asked.add(key)
+        self._port.call(process, command, done=done, failed=failed)
 
     def pairing(self, device: StationDevice) -> Mapping[str, Any]:
         """Returns how to pair a headset and who is paired, empty while its page does not run."""

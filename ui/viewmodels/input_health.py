@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.config import StationConfig
@@ -31,6 +31,7 @@ class InputHealth:
         figures: Rate, age and losses, short; a word when there are none.
         sentence: What is off and what to do; what it is when quiet.
         drives: It moves the arms now.
+        person: A person moves it, not a program.
         lost: Samples lost in the last seconds.
     """
 
@@ -40,6 +41,7 @@ class InputHealth:
     sentence: str
     drives: bool = False
     lost: int = 0
+    person: bool = True
 
 
 class InputWatch:
@@ -97,7 +99,8 @@ class InputWatch:
         for process, name in self._processes.items():
             status = self._statuses.get(process)
             if status is not None:
-                found.append(self._judge(process, name, status, driver == name))
+                judged = self._judge(process, name, status, driver == name)
+                found.append(replace(judged, person=name != _SOURCES["operator"]))
             elif process not in OTHERS:
                 sentence = f"The station does not run the input '{name}'. Restart the station on Setup."
                 found.append(InputHealth(name, Level.WARNING, "not running", sentence))

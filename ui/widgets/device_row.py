@@ -112,8 +112,10 @@ class DeviceRow(QFrame):
             problem: Why it cannot work as it stands in the station file, empty when it can.
         """
         words, role = state_words(self.device, live, problem)
-        self.sentence.setText(words)
-        self.sentence.setVisible(bool(words))
+        if words != self.sentence.text():
+            self.sentence.setText(words)
+            self.sentence.setVisible(bool(words))
+            self.updateGeometry()
         color = theme.tokens().muted if role in (Role.MUTED, Role.GOOD) else theme.accent_text(role)
         self.sentence.setStyleSheet(f"color: {color};")
         self.figures.setText(figures_text(live))

@@ -65,11 +65,14 @@ class InputChip(QFrame):
             fill = t.hex(role)
             ink, edge = theme.text_on(fill), fill
         elif health.drives:
-            fill = theme.blend(t.human, t.panel, 0.16)
-            ink, edge = theme.readable(t.human, fill), t.human
+            who = t.human if health.person else t.policy
+            fill = theme.blend(who, t.panel, 0.16)
+            ink, edge = theme.readable(who, fill), who
         else:
             fill, ink, edge = t.panel, t.muted, t.border
-        icon = "hand-back-right" if health.drives and health.level is Level.QUIET else _ICONS[health.level]
+        icon = _ICONS[health.level]
+        if health.drives and health.level is Level.QUIET:
+            icon = "hand-back-right" if health.person else "robot"
         self._icon.setPixmap(theme.icon_in(icon, ink).pixmap(QSize(_ICON_PX, _ICON_PX)))
         self.setStyleSheet(
             f"InputChip {{ background: {fill}; border: 1px solid {edge}; border-radius: 4px; }}"

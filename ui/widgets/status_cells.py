@@ -14,6 +14,7 @@ from teleop_app.core.types import (
     StationStatus,
 )
 from ui.bridge import CameraMeter, ControlMeter
+from ui.viewmodels.setup_restart import process_title
 from ui.viewmodels.trust import losses
 
 CAMERA_FPS_SHARE = 0.9
@@ -88,22 +89,36 @@ def link_cell(link: Link, station: StationStatus | None) -> Cell:
     if station is not None:
         dead = [p for p in station.processes if p.state is ProcessState.FAULT]
         if dead:
-            names = ", ".join(p.process for p in dead)
+            names = ", ".join(process_title(p.process) for p in dead)
+            processes = ", ".join(p.process for p in dead)
             reason = next((p.text for p in dead if p.text), "")
             return Cell(
                 "link",
                 f"{names} down",
                 Level.FAULT,
-                f"The {names} process is down. {reason} It is started anew by itself; "
+                f"The {processes} process is down. {reason} It is started anew by itself; "
                 "if it keeps failing, see the pre-flight list on Setup.".replace("  ", " "),
             )
-        starting = [p.process for p in station.processes if p.state is ProcessState.STARTING]
+        starting = [process_title(p.process) for p in station.processes if p.state is ProcessState.STARTING]
         if starting:
             names = ", ".join(starting)
             return Cell(
                 "link", f"Starting {names}", Level.WARNING, f"Still starting: {names}. Wait a moment."
             )
     return Cell("link", "Station linked", remedy="The station answers and all its processes run.")
+
+
+def device_cell(station: StationStatus | None) -> Cell | None:
+    """Says which devices are off or odd although their processes run; None while all are well."""
+    if station is None:
+        return None
+    odd = [p for p in station.processes if "-" in p.process and p.state is ProcessState.RUNNING and p.text]
+    if not odd:
+        return None
+    names = ", ".join(process_title(p.process) for p in odd)
+    text = names if len(odd) == 1 else f"{len(odd)} devices off"
+    sentences = "\n".join(f"{process_title(p.process)}: {p.text}" for p in odd)
+    return Cell("devices", text, Level.WARNING, f"{sentences}\nSee Setup, Devices.")
 
 
 def control_cell(meter: ControlMeter, wanted_hz: float) -> Cell:
@@ -230,10 +245,12 @@ def all_cells(
     if link is not Link.LINKED:
         return [control_cell(ControlMeter(), wanted_hz), link_cell(link, None)]
     names = list(dict.fromkeys([*setups, *meters]))
+    devices = device_cell(station)
     return [
         control_cell(control, wanted_hz),
         *(camera_cell(name, meters.get(name), setups.get(name)) for name in names),
         recorder_cell(recorder),
         disk_cell(recorder, station),
+        *([devices] if devices is not None else []),
         link_cell(link, station),
     ]
