@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from devices.driver import DeviceContext, Driver, DriverKind
 from devices.followers.servo_arm import ServoArm, ServoArmOptions, make_servo_arm
 from devices.protocols import Verification
@@ -11,9 +13,10 @@ NAME = "dynamixel"
 
 
 class DynamixelArmOptions(ServoArmOptions):
-    """As `ServoArmOptions`; the layouts are viperx and widowx."""
+    """As `ServoArmOptions`."""
 
-    layout: str = "viperx"
+    # Frozen, so a narrower type than the base's is sound.
+    layout: Literal["viperx", "widowx"] = "viperx"  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 def _make(context: DeviceContext, options: DynamixelArmOptions) -> ServoArm:

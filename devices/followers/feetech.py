@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from devices.driver import DeviceContext, Driver, DriverKind
 from devices.followers.servo_arm import ServoArm, ServoArmOptions, make_servo_arm
 from devices.protocols import Verification
@@ -11,9 +13,10 @@ NAME = "feetech"
 
 
 class FeetechArmOptions(ServoArmOptions):
-    """As `ServoArmOptions`; the layout is so101."""
+    """As `ServoArmOptions`."""
 
-    layout: str = "so101"
+    # Frozen, so a narrower type than the base's is sound.
+    layout: Literal["so101"] = "so101"  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 def _make(context: DeviceContext, options: FeetechArmOptions) -> ServoArm:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from devices.driver import DeviceContext, Driver, DriverKind
 from devices.leaders.making import make_leader
 from devices.leaders.options import LeaderOptions
@@ -13,9 +15,10 @@ NAME = "dynamixel-leader"
 
 
 class DynamixelLeaderOptions(LeaderOptions):
-    """As `LeaderOptions`; the layouts are gello-7, gello-6, aloha-viperx and widowx."""
+    """As `LeaderOptions`."""
 
-    layout: str = "gello-7"
+    # Frozen, so a narrower type than the base's is sound.
+    layout: Literal["gello-7", "gello-xarm7", "gello-6", "aloha-viperx", "widowx"] = "gello-7"  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 def _make(context: DeviceContext, options: DynamixelLeaderOptions) -> ServoLeader:

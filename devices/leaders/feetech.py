@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from devices.driver import DeviceContext, Driver, DriverKind
 from devices.leaders.making import make_leader
 from devices.leaders.options import LeaderOptions
@@ -13,9 +15,10 @@ NAME = "feetech-leader"
 
 
 class FeetechLeaderOptions(LeaderOptions):
-    """As `LeaderOptions`; the layout is so101. These servos take no currents: no gravity compensation."""
+    """As `LeaderOptions`. These servos take no currents: no gravity compensation."""
 
-    layout: str = "so101"
+    # Frozen, so a narrower type than the base's is sound.
+    layout: Literal["so101"] = "so101"  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 def _make(context: DeviceContext, options: FeetechLeaderOptions) -> ServoLeader:

@@ -127,6 +127,7 @@ def test_servos_cap_their_own_speed(viperx: Rig) -> None:
     follower.disconnect()
 
 
+@pytest.mark.parametrize("rig", ["so101"], indirect=True)
 def test_targets_beyond_the_calibrated_range_stop_at_it(rig: Rig, connected: ServoArm) -> None:
     q = np.append(np.zeros(rig.n - 1), 0.5)
     q[0] = 3.1  # calibrated up to 2.8
@@ -231,6 +232,7 @@ def test_an_arm_that_its_calibration_excludes_is_not_driven(rig: Rig) -> None:
     assert not rig.arm.torque_on
 
 
+@pytest.mark.parametrize("rig", ["so101"], indirect=True)
 def test_a_doubled_and_a_missing_id_and_a_wrong_baud(rig: Rig) -> None:
     with pytest.raises(DeviceError, match="baud rate is another"):
         rig.follower(baud=500_000).connect()
@@ -243,6 +245,7 @@ def test_a_doubled_and_a_missing_id_and_a_wrong_baud(rig: Rig) -> None:
         rig.follower().connect()
 
 
+@pytest.mark.parametrize("rig", ["so101"], indirect=True)
 def test_two_drivers_do_not_share_a_port(rig: Rig, connected: ServoArm) -> None:
     with pytest.raises(DeviceError, match="is used by another program"):
         rig.follower().connect()

@@ -548,7 +548,7 @@ def test_the_other_arm_goes_on_when_one_is_unplugged_and_comes_back(tmp_path: Pa
 
 
 def test_an_unknown_layout_names_those_that_are_known(so101: Rig) -> None:
-    with pytest.raises(ConfigError, match="no feetech arm layout 'gello-7'. Choose one of: so101"):
+    with pytest.raises(ConfigError, match="layout: input should be 'so101' .given 'gello-7'."):
         so101.leader(layout="gello-7")
 
 
