@@ -20,7 +20,7 @@ from benchmarks.rig import BenchStation, bench_config, bench_station
 from teleop_app.core.clock import NS_PER_MS
 from teleop_app.core.config import InputDeviceSection
 from teleop_app.core.errors import StationError, TeleopError
-from teleop_app.core.types import ControlTick, InputSample
+from teleop_app.core.types import ControlTick, Event, InputSample
 
 P50_MS = 10.0
 P99_MS = 25.0
@@ -29,6 +29,7 @@ _PROCESS = f"input-{_SOURCE}"
 _CLOCK_TRIES = 200
 _START_S = 20.0
 _ATTEMPTS = 3
+_RELEASES = ("control.released", "safety.released", "safety.hold", "safety.fault")
 _WAVE = """
 (() => {
   const session = quest.activeSession;
@@ -75,10 +76,9 @@ def _one(station: BenchStation, chromium: Browser, hz: float, seconds: float, fi
         offset_ns, uncertainty_ns = _clock_offset(quest)
         for attempt in range(1, _ATTEMPTS + 1):
             _engage(station, quest)
-            ticks, samples = _listen(station, seconds)
+            ticks, samples, why = _listen(station, seconds)
             if 2 * sum(tick.source == _SOURCE for tick in ticks) > len(ticks):
                 break
-            why = ticks[-1].reason if ticks else "control is silent"
             figures.note(f"{hz:g} Hz: the arm was let go of in attempt {attempt}. {why}")
         else:
             raise StationError("The emulated headset did not keep the arm", why=figures.notes[-1])
@@ -141,8 +141,10 @@ def _clock_offset(quest: EmulatedQuest) -> tuple[int, int]:
     return offset_ns, best // 2
 
 
-def _listen(station: BenchStation, seconds: float) -> tuple[list[ControlTick], list[InputSample]]:
-    heard = station.client.subscribe(("tick", "input"), ("control",))
+def _listen(station: BenchStation, seconds: float) -> tuple[list[ControlTick], list[InputSample], str]:
+    """Ticks and the headset's samples of a while, and why the arm was last let go of."""
+    heard = station.client.subscribe(("tick", "input", "event"), ("control",))
+    why = ""
     ticks: list[ControlTick] = []
     samples: list[InputSample] = []
     deadline = time.monotonic() + seconds
@@ -154,9 +156,11 @@ def _listen(station: BenchStation, seconds: float) -> tuple[list[ControlTick], l
                     ticks.append(value)
                 elif isinstance(value, InputSample) and value.source == _SOURCE:
                     samples.append(value)
+                elif isinstance(value, Event) and value.kind in _RELEASES:
+                    why = value.text
     finally:
         heard.close()
-    return ticks, samples
+    return ticks, samples, why
 
 
 if __name__ == "__main__":
