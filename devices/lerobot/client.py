@@ -57,6 +57,7 @@ class LerobotWorker:
         self._watchdog_s = watchdog_s
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
+        self._made = False
         self.version = ""
 
     @property
@@ -72,11 +73,20 @@ class LerobotWorker:
     def start(self) -> None:
         """Start the worker and make the device there; nothing is connected.
 
+        Where LeRobot refuses, the worker stays for the next try: importing LeRobot is the slow part.
+
         Raises:
             DeviceError: There is no such interpreter, it has no LeRobot, or LeRobot refuses the device.
         """
-        if self._process is not None:
-            return
+        if self._process is None:
+            self._spawn()
+        if not self._made:
+            wanted = {"kind": self._kind, "type": self._type, "config": self._config}
+            made = self.ask("make", START_S, watchdog_s=self._watchdog_s, **wanted)
+            self._made, self.version = True, str(made["version"])
+            logger.info("%s: LeRobot %s, %s", self._name, self.version, made["class"])
+
+    def _spawn(self) -> None:
         python = shutil.which(os.path.expanduser(self._python))
         if python is None:
             raise DeviceError(
@@ -94,14 +104,6 @@ class LerobotWorker:
             env=plain,
             bufsize=0,
         )
-        wanted = {"kind": self._kind, "type": self._type, "config": self._config}
-        try:
-            made = self.ask("make", START_S, watchdog_s=self._watchdog_s, **wanted)
-        except DeviceError:
-            self.stop()
-            raise
-        self.version = str(made["version"])
-        logger.info("%s: LeRobot %s, %s", self._name, self.version, made["class"])
 
     def ask(self, do: str, timeout_s: float = ANSWER_S, **arguments: Any) -> dict[str, Any]:
         """Ask for something; what the device says.
@@ -146,7 +148,7 @@ class LerobotWorker:
 
     def stop(self) -> None:
         """End the worker; it holds and disconnects its device. May be called twice."""
-        process, self._process = self._process, None
+        process, self._process, self._made = self._process, None, False
         if process is None:
             return
         with contextlib.suppress(OSError):

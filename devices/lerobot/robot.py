@@ -68,16 +68,11 @@ class LerobotRobot:
         if self._map is not None:
             return
         self._worker.start()
-        try:
-            features = self._worker.ask("features")
-            mapped = JointMap(self._arm, self._options, self._model, features["actions"])
-            self._worker.ask("connect", _CONNECT_S)
-            self._map, self._last = mapped, None
-            self.hold()
-        except DeviceError:
-            self._map = None
-            self._worker.stop()
-            raise
+        features = self._worker.ask("features")
+        mapped = JointMap(self._arm, self._options, self._model, features["actions"])
+        self._worker.ask("connect", _CONNECT_S)
+        self._worker.ask("hold")
+        self._map, self._last = mapped, None
 
     def read(self) -> FollowerState:
         """The state now.
@@ -118,12 +113,15 @@ class LerobotRobot:
         self._worker.ask("hold")
 
     def disconnect(self) -> None:
-        """Hold it, disconnect it with its torque on where LeRobot knows how, and end the worker."""
+        """Hold it, disconnect it with its torque on where LeRobot knows how, and end the worker.
+
+        Where it was not connected, LeRobot stays loaded for the next try; it ends with this process.
+        """
         if self._map is not None:
             with contextlib.suppress(DeviceError):
                 self.hold()
+            self._worker.stop()
         self._map = None
-        self._worker.stop()
 
     def _connected(self) -> JointMap:
         if self._map is None:

@@ -69,6 +69,7 @@ class LerobotTeleoperator:
         self._model = model
         self._options = options
         self._clock = clock
+        self._worker = LerobotWorker(name, options.python, "teleoperator", options.type, options.config)
         self._clutch = LeaderClutch(options.clutch)
         self._pedals = PedalClutch()
         self._map: JointMap | None = None
@@ -104,24 +105,16 @@ class LerobotTeleoperator:
         Raises:
             DeviceError: LeRobot refuses, or its features do not fit.
         """
-        self.stop()
-        options = self._options
-        worker = LerobotWorker(self._name, options.python, "teleoperator", options.type, options.config)
-        worker.start()
-        try:
-            actions = worker.ask("features")["actions"]
-            steps = all(step in actions for step in _STEPS)
-            self._map = None if steps else JointMap(self._name, options, self._model, actions)
-            worker.ask("connect", START_S)
-        except DeviceError:
-            worker.stop()
-            raise
+        self._end()
+        self._worker.start()
+        actions = self._worker.ask("features")["actions"]
+        steps = all(step in actions for step in _STEPS)
+        self._map = None if steps else JointMap(self._name, self._options, self._model, actions)
+        self._worker.ask("connect", START_S)
         self._newest, self._fault, self._taken = None, None, 0
         self._heard_ns, self._released, self._was_at_rest = self._clock.now_ns(), False, False
         self._ending.clear()
-        self._thread = threading.Thread(
-            target=self._work, args=(worker,), name=f"lerobot-{self._name}", daemon=True
-        )
+        self._thread = threading.Thread(target=self._work, name=f"lerobot-{self._name}", daemon=True)
         self._thread.start()
 
     def wait(self, timeout_s: float) -> None:
@@ -142,7 +135,7 @@ class LerobotTeleoperator:
             if not self._released:
                 return self._let_go(now_ns)
             fault = self._fault
-            self.stop()
+            self._end()
             raise fault
         newest = self._newest
         if newest is None or newest.seq == self._taken:
@@ -191,25 +184,30 @@ class LerobotTeleoperator:
 
     def stop(self) -> None:
         """Disconnect it and end the worker. May be called twice."""
+        self._end()
+        self._worker.stop()
+
+    # Inside.
+
+    def _end(self) -> None:
+        """End the thread; LeRobot stays, since importing it is slow."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._ending.set()
             thread.join(_JOIN_S)
         self._clutch.let_go()
 
-    # Inside.
-
     def _press(self, edges: Sequence[tuple[bool, str]]) -> None:
         for on, arm in edges:
             if arm in ("", self._arm):
                 self.engage(on)
 
-    def _work(self, worker: LerobotWorker) -> None:
-        """The thread that owns the worker."""
+    def _work(self) -> None:
+        """The thread that asks the worker, which nobody else does meanwhile."""
         seq = 0
         try:
             while not self._ending.wait(1.0 / self._options.rate_hz):
-                told: dict[str, Any] = worker.ask("action")
+                told: dict[str, Any] = self._worker.ask("action")
                 seq += 1
                 self._newest = _Reading(seq, int(told["capture_ns"]), told["values"])
                 self._arrived.set()
@@ -217,8 +215,6 @@ class LerobotTeleoperator:
             logger.warning("%s", error.sentence)
             self._fault = error
             self._arrived.set()
-        finally:
-            worker.stop()
 
     def _joints(self, mapped: JointMap, newest: _Reading, now_ns: int) -> ArmInput:
         q = mapped.to_ours(newest.values)

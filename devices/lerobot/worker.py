@@ -43,6 +43,7 @@ class Device:
 
     def make(self, kind: str, type: str, config: dict[str, Any], watchdog_s: float = 0.0) -> dict[str, Any]:
         """Make the device; nothing is connected yet."""
+        self.disconnect()
         package, base_name, maker_name = FAMILIES[kind]
         base, notes = _config_base(package, base_name, type)
         config_class = base.get_choice_class(type)
@@ -72,7 +73,8 @@ class Device:
         return {"actions": _numbers(actions), "observations": _numbers(observed)}
 
     def connect(self) -> dict[str, Any]:
-        """Connect it, without its interactive calibration."""
+        """Connect it, without its interactive calibration; anew if it was."""
+        self.disconnect()
         if self.kind == "camera":
             self.device.connect()
             return {"width": self.device.width, "height": self.device.height, "fps": self.device.fps}

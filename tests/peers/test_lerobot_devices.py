@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -147,8 +148,11 @@ def test_faults_of_a_robot_are_sentences_and_it_comes_back(python: str, hardware
         "LeRobot's 'bench_robot' ('left') cannot be connected: "
         "Could not connect on port '/dev/ttyACM0'. Make sure it is plugged in."
     )
+    follower.disconnect()  # as its process does
     hardware.clear("unplugged")
+    worker = follower._worker.pid
     follower.connect()
+    assert follower._worker.pid == worker  # LeRobot is not imported again for each try
     hardware.set("unplugged")
     with pytest.raises(DeviceError, match="cannot be read: Could not connect on port"):
         follower.read()
@@ -182,8 +186,11 @@ def test_a_robot_that_hangs_is_given_up(
 
 
 def refused(python: str, hardware: Hardware, **options: Any) -> str:
+    follower = robot(python, hardware, **options)
     with pytest.raises(DeviceError) as error:
-        robot(python, hardware, **options).connect()
+        follower.connect()
+    follower.disconnect()
+    follower._worker.stop()
     return error.value.sentence
 
 
@@ -241,15 +248,40 @@ def test_a_leader_gives_joints_and_a_clutch(lead: LerobotTeleoperator, hardware:
     assert lead.state == "free" and lead.sentence == ""
 
 
-def video(path: Path) -> None:
-    with av.open(str(path), "w") as file:
-        track = file.add_stream("libx264", 30, options={"preset": "ultrafast", "crf": "10"})
-        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
-        for _ in range(150):
+class LiveVideo:
+    """A named pipe with a live video, which OpenCV reads as it comes: 30 red pictures a second."""
+
+    def __init__(self, path: Path) -> None:
+        with av.open(str(path.with_suffix(".tmp.ts")), "w", format="mpegts") as file:
+            track = file.add_stream("libx264", 30, options={"preset": "ultrafast", "crf": "10", "g": "10"})
+            track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
             image = np.zeros((48, 64, 3), np.uint8)
             image[:, :, 0] = 200
-            file.mux(track.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
-        file.mux(track.encode())
+            for _ in range(300):
+                file.mux(track.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+            file.mux(track.encode())
+        data = path.with_suffix(".tmp.ts").read_bytes()
+        self._parts = [data[at : at + 188 * 4] for at in range(0, len(data), 188 * 4)]
+        os.mkfifo(path)
+        self._path = path
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._write, daemon=True)
+        self._thread.start()
+
+    def _write(self) -> None:
+        try:
+            with self._path.open("wb", buffering=0) as pipe:
+                for number, part in enumerate(self._parts):
+                    pipe.write(part)
+                    # The first half at once, so that OpenCV soon knows what it is.
+                    if number > len(self._parts) // 2 and self._ending.wait(1 / 30):
+                        return
+        except BrokenPipeError:
+            pass
+
+    def unplug(self) -> None:
+        self._ending.set()
+        self._thread.join(5)
 
 
 def camera(python: str, **config: Any) -> LerobotCamera:
@@ -258,15 +290,19 @@ def camera(python: str, **config: Any) -> LerobotCamera:
 
 
 def test_lerobots_opencv_camera_delivers_rgb_frames(python: str, tmp_path: Path) -> None:
-    video(tmp_path / "red.mp4")
-    made = camera(python, index_or_path=str(tmp_path / "red.mp4"), warmup_s=0)
+    live = LiveVideo(tmp_path / "live.ts")
+    made = camera(python, index_or_path=str(tmp_path / "live.ts"), warmup_s=0)
     got = made.open(CameraFormat(0, 0, 0, "contract"))
-    assert (got.width, got.height, got.fps) == (64, 48, 30)
-    frames = [frame for _ in range(8) if (frame := made.read(1.0)) is not None]
+    assert (got.width, got.height) == (64, 48) and got.fps >= 1
+    frames = [frame for _ in range(5) if (frame := made.read(1.0)) is not None]
     assert frames and all(frame.image.shape == (48, 64, 3) for frame in frames)
     red, green, blue = frames[0].image.reshape(-1, 3).mean(axis=0)
     assert red > 150 and green < 60 and blue < 60
     assert all(a.receive_ns < b.receive_ns for a, b in pairwise(frames))
+    live.unplug()
+    with pytest.raises(DeviceError, match=r"LeRobot's 'opencv' \('front'\) gives no picture: .* not running"):
+        for _ in range(100):
+            made.read(0.2)
     made.close()
     made.close()
     with pytest.raises(DeviceError, match="The LeRobot camera 'front' is not open"):
