@@ -284,10 +284,10 @@ def _build_control(context: ProcessContext) -> Runnable:
 
 
 def station_bodies(context: ProcessContext) -> StationBodies | None:
-    """The mobile base and the lift of a station, not yet opened; None when it has neither.
+    """Mobile base, lift and hands of a station, not yet opened; None when it has none of them.
 
     Raises:
-        ConfigError: There is no such driver, or its settings are wrong.
+        ConfigError: There is no such driver, or its settings do not fit the station.
         DeviceError: A driver cannot be used.
     """
     from teleop_app.control.bodies import build_bodies
@@ -301,6 +301,7 @@ def station_bodies(context: ProcessContext) -> StationBodies | None:
         context.config,
         base=made(DriverKind.BASE, base.driver, "base", base.options),
         lift=made(DriverKind.LIFT, lift.driver, "lift", lift.options),
+        hands=[made(DriverKind.HAND, hand.driver, hand.name, hand.options) for hand in context.config.hands],
     )
 
 

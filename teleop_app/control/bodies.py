@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from devices.protocols import VelocityBody
+from devices.protocols import HandDriver, VelocityBody
 from teleop_app.control.body_part import Part, Tick
 from teleop_app.control.moving_base import MovingBase
+from teleop_app.control.moving_hand import MovingHand
 from teleop_app.control.moving_lift import MovingLift
 from teleop_app.core.config import StationConfig
 from teleop_app.core.errors import DeviceError
@@ -66,7 +67,10 @@ class StationBodies:
 
 
 def build_bodies(
-    config: StationConfig, base: VelocityBody | None = None, lift: VelocityBody | None = None
+    config: StationConfig,
+    base: VelocityBody | None = None,
+    lift: VelocityBody | None = None,
+    hands: Sequence[HandDriver] = (),
 ) -> StationBodies | None:
     """The bodies of a station, None when it has none.
 
@@ -74,10 +78,16 @@ def build_bodies(
         config: The station file.
         base: Its mobile base.
         lift: Its lift.
+        hands: Its dexterous hands, in the order of its sections.
+
+    Raises:
+        ConfigError: The joints of a hand cannot be driven.
     """
     parts: list[Part] = []
     if base is not None:
         parts.append(MovingBase(base, config))
     if lift is not None:
         parts.append(MovingLift(lift, config))
+    for section, hand in zip(config.hands, hands, strict=True):
+        parts.append(MovingHand(hand, section, config))
     return StationBodies(parts) if parts else None

@@ -7,17 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from devices.driver import DeviceContext, DriverKind
 from devices.followers.rings import VectorWriter, pack_state
+from devices.registry import make_device
 from devices.sim.arms import ARMS
-from devices.sim.bodies import BASE, LIFT
 from devices.sim.link import STATE_RING, sim_follower
 from devices.sim.model import build_spec
+from devices.testing.tracked_hand import FINGERS, tracked_hand
 from teleop_app.app import station_bodies
 from teleop_app.control.assembly import ArmDescription, build_control_loop
 from teleop_app.control.cycle_timer import Cycle
 from teleop_app.core.bus import Endpoints, Publisher, Subscriber
+from teleop_app.core.calibration import CalibrationStore
 from teleop_app.core.clock import FakeClock
-from teleop_app.core.config import LiftSection, MobileBaseSection, StationConfig
+from teleop_app.core.config import HandSection, LiftSection, MobileBaseSection, StationConfig
 from teleop_app.core.errors import ConfigError, DeviceError
 from teleop_app.core.paths import DataDir
 from teleop_app.core.planar import path
@@ -38,7 +41,9 @@ class Headset:
 
     def __init__(self, folder: Path) -> None:
         config = StationConfig(
-            mobile_base=MobileBaseSection(driver="sim-base"), lift=LiftSection(driver="sim-lift")
+            mobile_base=MobileBaseSection(driver="sim-base"),
+            lift=LiftSection(driver="sim-lift"),
+            hands=[HandSection(name="left_hand", arm="left", driver="sim-hand")],
         )
         config.control.realtime_priority = 0
         config.control.rate_hz = 100
@@ -65,12 +70,12 @@ class Headset:
                 return
         pytest.fail("the sockets did not find each other")
 
-    def turn(self, twist=None, lift=0.0, clutch=True, sample=True):
+    def turn(self, twist=None, lift=0.0, clutch=True, sample=True, fingers=None):
         now_ns = self.clock.now_ns()
         self._physics.write(pack_state(0.0, HOME, 0 * HOME, 0 * HOME), now_ns, 1)
         if sample:
             self._seq += 1
-            arms = {"left": ArmInput(clutch, pose=POSE)}
+            arms = {"left": ArmInput(clutch, pose=POSE, hand=fingers)}
             asked = None if twist is None else np.array(twist, dtype=float)
             sent = InputSample("vr", Actor.HUMAN, self._seq, now_ns, arms, base_twist=asked, lift_m_s=lift)
             self._hand.send("input", sent)
@@ -132,6 +137,8 @@ def test_a_square_is_driven_told_and_adds_up_to_the_odometry(headset):
         *(f"base/{name}" for name in ("asked", "sent", "measured", "action")),
         "lift/sent",
         "lift/measured",
+        "left_hand/sent",
+        "left_hand/measured",
     }
     _, sent = headset.stream("base/sent")
     assert sent[:, 0].max() == pytest.approx(0.4)
@@ -206,6 +213,46 @@ def test_a_base_that_is_lost_is_said_and_starts_from_rest(headset):
     assert told[0].startswith("The body 'base' is lost. The simulated base refused a velocity")
 
 
+OPEN = tracked_hand({})
+FIST = tracked_hand({f"{finger}_{joint}": 1.7 for finger in FINGERS for joint in ("mcp", "pip", "dip")})
+
+
+def test_a_hand_closes_with_the_fingers_of_whoever_holds_its_arm(headset):
+    headset.turns(0.3, fingers=FIST, clutch=False)
+    assert not headset.stream("left_hand/sent")[1][:, 4:].any()
+    headset.turns(0.2, fingers=OPEN)
+    headset.turns(0.6, fingers=FIST)
+    headset.turns(0.1)
+    names = headset.setups["left_hand/sent"].values
+    closed = [names.index(f"{finger}_{joint}") for finger in FINGERS for joint in ("mcp", "pip")]
+    sent, measured = (headset.stream(f"left_hand/{each}")[1] for each in ("sent", "measured"))
+    upper = np.array([1.5, 1.7] * 4)
+    assert np.allclose(sent[-1, closed], upper, atol=0.01)
+    assert np.allclose(measured[-1, closed], upper, atol=0.01)
+    assert np.abs(np.diff(sent, axis=0)).max() <= 6.0 * PERIOD_S + 1e-9
+
+    headset.turns(0.1, fingers=OPEN * np.nan)  # holds and says so
+    headset.turns(0.4, fingers=OPEN, sample=False)
+    assert np.allclose(headset.stream("left_hand/sent")[1][-1], sent[-1], atol=0.02)
+    told = [e.text for e in headset.events if e.fields.get("arm") == "left_hand"]
+    assert told[0] == "What 'vr' sends for the hand 'left_hand' is not a hand; it holds."
+
+
+def test_an_estop_holds_the_hand(headset):
+    headset.turns(0.2, fingers=OPEN)
+    headset.turns(0.05, fingers=FIST)
+    headset.process.estop("test")
+    headset.turns(0.3, fingers=FIST)
+    sent = headset.stream("left_hand/sent")[1]
+    assert (sent[-29:] == sent[-1]).all()
+    assert sent[-1].max() < 1.0
+
+
+def made_for(context):
+    store = CalibrationStore(context.data.calibrations)
+    return DeviceContext("body", (), context.config, store, context.clock)
+
+
 def test_the_watchdog_of_the_simulated_base_stops_it(tmp_path):
     context = ProcessContext(
         "control",
@@ -215,9 +262,7 @@ def test_the_watchdog_of_the_simulated_base_stops_it(tmp_path):
         tmp_path,
         clock := FakeClock(),
     )
-    from teleop_app.app import _device_context
-
-    base = BASE.make(_device_context(context, "base"), BASE.options())
+    base = make_device(DriverKind.BASE, "sim-base", made_for(context), {})
     assert base.read() is None
     with pytest.raises(DeviceError, match="it is not connected"):
         base.send(np.zeros(3))
@@ -236,9 +281,7 @@ def test_the_watchdog_of_the_simulated_base_stops_it(tmp_path):
 def test_a_simulated_lift_ends_at_its_stops(tmp_path):
     config = StationConfig(lift=LiftSection(driver="sim-lift"))
     context = ProcessContext("control", config, DataDir(tmp_path), Endpoints(tmp_path), tmp_path, FakeClock())
-    from teleop_app.app import _device_context
-
-    lift = LIFT.make(_device_context(context, "lift"), LIFT.options(start_m=0.49))
+    lift = make_device(DriverKind.LIFT, "sim-lift", made_for(context), {"start_m": 0.49})
     lift.connect()
     for _ in range(100):
         lift.send(np.array([0.5]))
@@ -246,7 +289,7 @@ def test_a_simulated_lift_ends_at_its_stops(tmp_path):
     assert lift.read()[0] == pytest.approx(0.5)
 
 
-def test_an_unknown_base_is_a_sentence(tmp_path):
+def test_a_body_that_does_not_fit_the_station_is_a_sentence(tmp_path):
     config = StationConfig(mobile_base=MobileBaseSection(driver="hovercraft"))
     context = ProcessContext("control", config, DataDir(tmp_path), Endpoints(tmp_path), tmp_path)
     with pytest.raises(ConfigError, match="There is no base driver 'hovercraft'"):

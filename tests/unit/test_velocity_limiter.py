@@ -61,6 +61,7 @@ def test_a_base_keeps_its_limits_and_stops_without_good_input(trace):
                     speed, before = np.linalg.norm(sent[part]), np.linalg.norm(last[part])
                     assert speed < before or speed == 0.0
             last = sent
+    sent = last
     for _ in range(101):
         now_ns += 5_000_000
         sent, _ = safety.advance(None, now_ns, now_ns, stopped=True)
