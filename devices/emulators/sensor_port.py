@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -26,8 +27,9 @@ class SensorPort(PtyPort):
         self._streamer: threading.Thread | None = None
 
     def push(self, data: bytes) -> None:
-        """Bytes that the device sends now."""
-        os.write(self._master, self._damage(data))
+        """Bytes that the device sends now; like a wire, a full line that nobody reads loses them."""
+        if select.select([], [self._master], [], 0)[1]:
+            os.write(self._master, self._damage(data))
 
     def stream(self, frame: Callable[[], bytes], rate_hz: float) -> None:
         """Send frames at a rate from a thread, until `halt` or `close`. Empty frames are left out."""

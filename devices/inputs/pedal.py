@@ -78,7 +78,7 @@ class Pedal:
         self._down: set[int] = set()
         self._stuck: set[int] = set()
         self._file: EventFile | None = None
-        self._skipping = False
+        self._skipping = self._gone = self._releasing = False
         self._seq = 0
 
     @property
@@ -102,26 +102,29 @@ class Pedal:
         file = EventFile(self._options.device or _first_known(), self._options.grab)
         file.open()
         self._file, self._down, self._skipping = file, set(), False
+        self._gone = self._releasing = False
         self._stuck = (file.keys_down() or set()) & set(self._actions)
 
     def poll(self) -> InputSample | None:
-        """What is down now; once a sample that holds nothing when the pedal was unplugged.
+        """What is down now; once a sample that holds nothing when the pedal was unplugged or stopped.
 
         Raises:
             DeviceError: The pedal is gone; `start` finds it again.
         """
-        if self._file is None:
-            if self._seq == 0:
-                return None
+        now_ns = self._clock.now_ns()
+        if self._gone:
             raise DeviceError(
                 f"The pedal {self._name!r} was unplugged", next_step="Plug it in again; it is found by itself"
             )
-        now_ns = self._clock.now_ns()
+        if self._file is None:
+            releasing, self._releasing = self._releasing, False
+            return self._sample(now_ns) if releasing else None
         try:
             self._take(self._file)
         except DeviceError as error:
             logger.warning("%s", error.sentence)
             self.stop()
+            self._gone = True
             return self._sample(now_ns)
         return self._sample(now_ns)
 
@@ -130,8 +133,10 @@ class Pedal:
 
     def stop(self) -> None:
         """Close it. May be called twice."""
+        self._gone = False
         if self._file is not None:
             self._file.close()
+            self._releasing = True
         self._file, self._down, self._stuck = None, set(), set()
 
     # Inside.

@@ -116,6 +116,7 @@ class SpaceMouse:
         self._down: set[str] = set()
         self._may_clutch = self._latched = False
         self._selected = 0
+        self._gone = self._releasing = False
         self._seq = 0
 
     @property
@@ -141,28 +142,31 @@ class SpaceMouse:
         """
         if self._link is None:
             self._link = self._open(self._options.serial)
+            self._gone = self._releasing = False
             self._cap, self._down = CapState.rest(), set()
             self._may_clutch = self._latched = False
 
     def poll(self) -> InputSample | None:
-        """The present deflection; once an invalid sample when it was unplugged.
+        """The present deflection; once an invalid sample when it was unplugged or stopped.
 
         Raises:
             DeviceError: It is gone; `start` finds it again.
         """
-        if self._link is None:
-            if self._seq == 0:
-                return None
+        now_ns = self._clock.now_ns()
+        if self._gone:
             raise DeviceError(
                 f"The SpaceMouse {self._name!r} was unplugged",
                 next_step="Plug it in again, or charge it; it is found by itself",
             )
-        now_ns = self._clock.now_ns()
+        if self._link is None:
+            releasing, self._releasing = self._releasing, False
+            return self._sample(now_ns, valid=False) if releasing else None
         try:
             self._take(self._link, now_ns)
         except (OSError, ValueError) as error:
             logger.warning("the SpaceMouse %s is gone: %s", self._name, error)
             self.stop()
+            self._gone = True
             return self._sample(now_ns, valid=False)
         return self._sample(now_ns, valid=True)
 
@@ -172,9 +176,10 @@ class SpaceMouse:
     def stop(self) -> None:
         """Close it. May be called twice."""
         link, self._link = self._link, None
-        self._latched = False
+        self._latched = self._gone = False
         if link is not None:
             link.close()
+            self._releasing = True
 
     # Inside.
 

@@ -124,8 +124,8 @@ class InputContract(DriverContract):
         for _ in range(3):
             try:
                 sample = device.poll()
-            except DeviceError:
-                return
+            except DeviceError as error:
+                fail(f"a device that was stopped is not lost, but poll raised: {error.sentence}")
             if sample is not None:
                 self._check_released(sample, "after stop")
 

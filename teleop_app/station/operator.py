@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import replace
 from typing import Any, Final, Protocol, runtime_checkable
@@ -122,7 +123,8 @@ class InputProcess:
         if self._publisher is None:
             return
         self._device.stop()
-        self._send_all()  # the last sample holds nothing
+        with contextlib.suppress(DeviceError):
+            self._send_all()  # the last sample holds nothing
         self._heartbeat.beat(ProcessState.STOPPED)
         for socket in (self._station, self._commands, self._inputs, self._publisher):
             socket.close()
