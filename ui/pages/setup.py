@@ -72,7 +72,7 @@ class SetupPage(QWidget):
         author: Who signs edits of tasks and people.
         bridge: Signals and commands of the station; None where there is none.
         more_checks: Checks of the devices, which only the composition root knows.
-        drivers: What the Inputs section lists.
+        drivers: What every station has without a driver.
         settings: Where the section shown is kept.
         calibrator: Makes what measures latencies; None where there is no station.
         makers: Make what calibrates arms and cameras; None where there is no station.
@@ -124,9 +124,11 @@ class SetupPage(QWidget):
         self.mapping = MappingLive(self.model, bridge, self)
         self.devices_editor = DevicesEditor(self.devices, self.model, self.drivers)
         for title, icon, names in FORMS:
-            self._add_section(title, icon, self._form_page(title, names, drivers, bridge))
+            self._add_section(title, icon, self._form_page(title, names, bridge))
             if title == "Station":
-                self._add_section("Devices", "connection", scrolled([self.devices_editor]))
+                self._add_section(
+                    "Devices", "connection", scrolled([self.devices_editor, driver_list(drivers)])
+                )
         self.latency_editor = LatencyEditor(self.latency, bridge)
         self._add_section("Time and latency", "timer-cog-outline", scrolled([self.latency_editor]))
         tasks = TasksEditor(self.roster)
@@ -172,7 +174,6 @@ class SetupPage(QWidget):
         self,
         title: str,
         names: Sequence[str],
-        drivers: Sequence[DriverLabel],
         bridge: StationBridge | None,
     ) -> QWidget:
         widgets: list[QWidget] = []
@@ -199,7 +200,6 @@ class SetupPage(QWidget):
             widgets.append(self.encoders)
         if title == "Inputs":
             widgets.append(self._sound_switch())
-            widgets.append(driver_list(drivers))
         return scrolled(widgets)
 
     def _calibration_page(

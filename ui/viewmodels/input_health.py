@@ -90,7 +90,7 @@ class InputWatch:
         """
         if not self._linked:
             return ()
-        words = "ready" if keyboard else "resting"
+        words = "" if keyboard else "ready"
         found = [
             InputHealth(
                 "keyboard", Level.QUIET, words, "Keys and mouse of this window.", driver == "keyboard"

@@ -77,7 +77,7 @@ class ArmSelector(QFrame):
         fill, ink, edge = (t.raised, t.text, t.text) if self._precise else ("transparent", t.muted, t.border)
         self.precise.setStyleSheet(
             f"QPushButton {{ background: {fill}; color: {ink}; border: 1px solid {edge};"
-            f" border-radius: 4px; padding: 4px 8px; }}"
+            f" border-radius: 4px; padding: 4px 5px; }}"
         )
         for arm, button in self._buttons.items():
             if arm == self._engaged:
@@ -89,5 +89,5 @@ class ArmSelector(QFrame):
             button.setText(f"● {arm}" if arm == self._engaged else arm)
             button.setStyleSheet(
                 f"QPushButton {{ background: {fill}; color: {ink}; border: 1px solid {edge};"
-                f" border-radius: 4px; padding: 4px 12px; }}"
+                f" border-radius: 4px; padding: 4px 9px; }}"
             )

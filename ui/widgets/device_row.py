@@ -69,6 +69,7 @@ class DeviceRow(QFrame):
         self.sentence.setWordWrap(True)
         self.sentence.setTextFormat(Qt.TextFormat.PlainText)
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.sentence.hide()
         self._values = QGridLayout()
         self._values.setHorizontalSpacing(theme.grid(3))
         self._values.setVerticalSpacing(2)

@@ -56,6 +56,7 @@ class HandPlot(QWidget):
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._stack = QStackedWidget()
         self._stack.setFixedHeight(_HEIGHT_PX)
+        self._stack.setProperty("surface", "raised")
         self._stack.addWidget(self.empty)
         self._stack.addWidget(self._plot)
         row = QHBoxLayout()

@@ -48,8 +48,8 @@ class InputChip(QFrame):
         if health == self._health:
             return
         before, self._health = self._health, health
-        drives = "  drives" if health.drives else ""
-        self._text.setText(f"{health.name}  {health.figures}{drives}")
+        words = (health.name, health.figures, "drives" if health.drives else "")
+        self._text.setText("  ".join(filter(None, words)))
         self.setToolTip(health.sentence)
         self.setAccessibleName(f"{health.name}: {health.sentence}")
         if before is None or (before.level, before.drives) != (health.level, health.drives):

@@ -111,7 +111,7 @@ def driver_list(drivers: Sequence[DriverLabel]) -> QWidget:
     box = QVBoxLayout(part)
     box.setContentsMargins(0, 0, 0, 0)
     box.setSpacing(theme.grid(1))
-    title = QLabel("Drivers, and how far each is proven")
+    title = QLabel("Built in")
     title.setFont(theme.font(bold=True))
     box.addWidget(title)
     card = QFrame()
