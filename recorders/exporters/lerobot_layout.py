@@ -123,6 +123,8 @@ def common_features(
     for episode in episodes:
         for name, reason in episode.absent.items():
             left_out.setdefault(name, f"{reason} (episode {episode.uuid})")
+        for name in first.columns.keys() ^ episode.columns.keys():
+            left_out.setdefault(name, f"not all episodes hold it (episode {episode.uuid} differs)")
         for name, column in episode.columns.items():
             if first.columns.get(name, column) != column:
                 left_out.setdefault(name, f"its elements differ (episode {episode.uuid})")

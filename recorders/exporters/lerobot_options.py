@@ -13,6 +13,7 @@ EXTRAS: dict[str, str] = {
     "velocity": "observation.velocity: measured joint velocity",
     "effort": "observation.effort: measured joint effort",
     "force": "observation.force: x, y, z of every force sensor [N]",
+    "bodies": "observation.<body>, action.<body>: mobile base, lift and hands, where there are any",
     "skew": "capture_skew_s: each camera's frame capture minus the row's instant [s]",
     "grid": "grid_error_s: the row's instant minus its timestamp [s]",
     "intervention": "intervention: a person drives in an episode that a policy or script drives too",
@@ -22,7 +23,7 @@ EXTRAS: dict[str, str] = {
 }
 """Optional features by name."""
 
-DEFAULT_EXTRAS = ("velocity", "effort", "force", "skew", "intervention", "actor")
+DEFAULT_EXTRAS = ("velocity", "effort", "force", "bodies", "skew", "intervention", "actor")
 """What is exported unless told otherwise.
 
 `commanded` is left out because LeRobot takes every feature named `action*` for a policy's output.

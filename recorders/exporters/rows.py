@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recorders.exporters.body_rows import body_columns
 from recorders.exporters.grid import FrameGrid
 from recorders.exporters.lerobot_options import LeRobotOptions
 from recorders.exporters.source import EpisodeSource
@@ -91,6 +92,10 @@ def episode_rows(source: EpisodeSource, grid: FrameGrid, options: LeRobotOptions
             columns["action.commanded"] = _vector(uuid, "action.commanded", track.names, value)
         else:
             absent["action.commanded"] = "no commanded stream was recorded"
+    if "bodies" in wanted:
+        found, without = body_columns(source, grid)
+        columns |= {name: _vector(uuid, name, *parts) for name, parts in found.items()}
+        absent |= without
     _timing(grid, wanted, columns)
     if wanted & {"intervention", "actor"}:
         _actors(source, grid, wanted, columns, absent)

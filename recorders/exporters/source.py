@@ -12,6 +12,7 @@ from recorders.schema import (
     EpisodeHeader,
     ForceTrack,
     JointTrack,
+    StreamTrack,
     TickTrack,
     VideoTrack,
 )
@@ -46,6 +47,10 @@ class EpisodeSource(Protocol):
 
     def force(self, name: str) -> ForceTrack:
         """A force sensor."""
+        ...
+
+    def stream(self, name: str) -> StreamTrack:
+        """A numeric stream that the header names; without samples where none came."""
         ...
 
     def ticks(self) -> TickTrack:
