@@ -94,6 +94,7 @@ class LeaderArm:
         self._clock = clock
         self._joints = ArmJoints(calibration)
         self._servos = self._joints.servos
+        self._every = (*self._servos, *layout.shadows.values())
         self._resting = Drive.GRAVITY if gravity is not None else Drive.FREE
         self._drive = Drive.FREE
         self._wanted = self._resting
@@ -131,7 +132,7 @@ class LeaderArm:
         self._constants = torque_constants([self._bus.model_name(models[servo]) for servo in self._servos])
         self._constants *= [2.0 if joint.shadow else 1.0 for joint in self._layout.joints]
         self._arm_watchdog(0.0)
-        self._bus.set_torque(self._servos, False)
+        self._bus.set_torque(self._every, False)
         states = self._bus.read(self._servos)
         self.remark = drift_sentence(
             self._joints, self._calibration, self._joints.to_joints(states.position), self._arm
@@ -228,14 +229,14 @@ class LeaderArm:
         """Torque off wherever a servo still answers; all of them are tried."""
         self._goal, self.aligned, self._drive = None, False, Drive.FREE
         with contextlib.suppress(DeviceError):
-            self._bus.set_torque(self._servos, False)
+            self._bus.set_torque(self._every, False)
         with contextlib.suppress(DeviceError):
             self._arm_watchdog(0.0)
 
     def _go(self, drive: Drive, q: Array) -> None:
         """Switch the motors over; without torque in between, so that nothing jumps."""
         self._arm_watchdog(0.0)
-        self._bus.set_torque(self._servos, False)
+        self._bus.set_torque(self._every, False)
         self._goal, self.aligned, self._drive = None, False, Drive.FREE
         if drive is Drive.FREE:
             return

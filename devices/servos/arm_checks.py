@@ -18,6 +18,7 @@ OUTSIDE_RAD: Final = 0.2
 DRIFT_RAD: Final = 0.10
 """A joint farther from where it stood in the rest posture has drifted."""
 
+_TRIES: Final = 2
 _ELSEWHERE_RAD: Final = 0.7
 """An arm with a joint farther off is not in its rest posture."""
 
@@ -29,7 +30,12 @@ def check_servos(bus: ServoBus, layout: ArmLayout, arm: str) -> dict[int, int]:
         DeviceError: Servos are missing, or one ID answers twice.
     """
     wanted = [*layout.servos, *layout.shadows.values()]
-    found = {servo: number for servo in wanted if (number := bus.ping(servo)) is not None}
+    found: dict[int, int] = {}
+    for _ in range(_TRIES):
+        missing = [servo for servo in wanted if servo not in found]
+        found |= {servo: number for servo in missing if (number := bus.ping(servo)) is not None}
+        if not found:
+            break
     missing = [servo for servo in wanted if servo not in found]
     if len(missing) == len(wanted):
         raise DeviceError(
