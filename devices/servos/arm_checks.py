@@ -41,7 +41,7 @@ def check_servos(bus: ServoBus, layout: ArmLayout, arm: str) -> dict[int, int]:
         raise DeviceError(
             f"No servo of the arm {arm!r} answers on {bus.port}",
             why="its power is off, or the baud rate is another",
-            next_step="Switch it on, and look for its baud rate with: teleop devices",
+            next_step="Switch it on, and look for its baud rate with: teleop devices find",
         )
     if missing:
         listed = ", ".join(layout.named(servo) for servo in missing)
