@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 READ_S: Final = 0.1
 SILENT_NS: Final = 2 * NS_PER_S
 """A sensor that is open but delivers nothing for this long is said to be silent."""
-_SETUP_NS: Final = NS_PER_S
+_SETUP_NS: Final = NS_PER_S // 5
+"""Often, since an episode that begins before the recorder has heard of a stream leaves it out."""
 
 
 class SensorProcess:
