@@ -31,7 +31,7 @@ class Counters:
     refused: int = 0
 
 
-class _Bucket:
+class RateLimit:
     """A rate limit that allows bursts of a second."""
 
     def __init__(self, per_second: float) -> None:
@@ -65,8 +65,8 @@ class Connection:
         self.latency_ms = -1.0
         self._socket = socket
         self._outbox: asyncio.Queue[str] = asyncio.Queue(_QUEUE)
-        self._frames = _Bucket(FRAMES_A_SECOND)
-        self._texts = _Bucket(TEXTS_A_SECOND)
+        self._frames = RateLimit(FRAMES_A_SECOND)
+        self._texts = RateLimit(TEXTS_A_SECOND)
         self._refused = 0
         self._pings: dict[int, int] = {}
 
