@@ -6,10 +6,11 @@ closed.
 
 from __future__ import annotations
 
-import socketserver
 import threading
 import time
 from typing import Final
+
+from devices.emulators.tcp_robot import RobotSession
 
 PORT: Final = 63352
 _SPEED_PER_S: Final = 255.0 / 0.6
@@ -64,11 +65,16 @@ class RobotiqHand:
         self._position += min(max(self._goal - self._position, -step), step)
 
 
-class RobotiqSession(socketserver.StreamRequestHandler):
-    """One client of the URCap."""
+class RobotiqSession(RobotSession):
+    """One client of the URCap, answered line by line; the robot is the arm that carries the `hand`."""
 
     def handle(self) -> None:
-        """Answer line by line."""
-        hand: RobotiqHand = self.server.hand  # type: ignore[attr-defined]
-        for line in self.rfile:
-            self.wfile.write(hand.answer(line.decode("ascii", "replace")).encode() + b"\n")
+        """Serve until the client goes."""
+        pending = b""
+        while received := self.received():
+            pending += received
+            while b"\n" in pending:
+                line, _, pending = pending.partition(b"\n")
+                self.request.sendall(
+                    self.server.robot.hand.answer(line.decode("ascii", "replace")).encode() + b"\n"
+                )

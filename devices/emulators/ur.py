@@ -15,15 +15,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import socket
-import socketserver
-import sys
 import threading
 import time
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from devices.emulators import robotiq
+from devices.emulators.tcp_robot import Controller, RobotSession
 from devices.emulators.ur_arm import UrArm
 from devices.emulators.ur_wire import Package, PackageReader, pack_values, package, unpack_values
 
@@ -36,31 +34,7 @@ RATE_HZ: Final = 500.0
 _VERSION: Final = (5, 12, 0, 1101319)
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    arm: UrArm
-    hand: robotiq.RobotiqHand
-
-
-class _Session(socketserver.BaseRequestHandler):
-    server: _Server  # pyright: ignore[reportIncompatibleVariableOverride]
-
-    def setup(self) -> None:
-        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.server.arm.sessions.add(self.request)
-
-    def finish(self) -> None:
-        self.server.arm.sessions.discard(self.request)
-
-    def received(self) -> bytes:
-        try:
-            return self.request.recv(1 << 16)
-        except OSError:
-            return b""
-
-
-class _Dashboard(_Session):
+class _Dashboard(RobotSession):
     """Line by line, one answer each."""
 
     def handle(self) -> None:
@@ -73,7 +47,7 @@ class _Dashboard(_Session):
                 self.request.sendall(self._answer(line.decode("ascii", "replace").strip()).encode() + b"\n")
 
     def _answer(self, asked: str) -> str:
-        arm = self.server.arm
+        arm = self.server.robot
         match asked.lower():
             case "polyscopeversion":
                 return "URSoftware 5.12.0.1101319 (Mar 22 2022)"
@@ -99,7 +73,7 @@ class _Dashboard(_Session):
                 return f"could not understand: '{asked}'"
 
 
-class _Script(_Session):
+class _Script(RobotSession):
     """Takes programs. Only the control script is run."""
 
     _MARK: ClassVar = b"def rtde_control"
@@ -109,12 +83,12 @@ class _Script(_Session):
         while received := self.received():
             program += received
             if program.endswith(b"\nend\n") or b"run program" in program:
-                if self._MARK in program and self.server.arm.remote:
-                    self.server.arm.run_script()
+                if self._MARK in program and self.server.robot.remote:
+                    self.server.robot.run_script()
                 program = b""
 
 
-class _Rtde(_Session):
+class _Rtde(RobotSession):
     """One RTDE client: recipes, then states at its rate and commands as they come."""
 
     def handle(self) -> None:
@@ -140,7 +114,7 @@ class _Rtde(_Session):
             self.request.sendall(package(kind, body))
 
     def _take(self, kind: int, body: bytes) -> None:
-        arm = self.server.arm
+        arm = self.server.robot
         if kind == Package.REQUEST_PROTOCOL_VERSION:
             self._send(Package.REQUEST_PROTOCOL_VERSION, b"\x01" if body == b"\x00\x02" else b"\x00")
         elif kind == Package.GET_URCONTROL_VERSION:
@@ -163,16 +137,16 @@ class _Rtde(_Session):
             arm.write(dict(zip(names, values, strict=True)))
 
     def _types(self, names: Sequence[str]) -> str:
-        return ",".join(self.server.arm.type_of(name) for name in names)
+        return ",".join(self.server.robot.type_of(name) for name in names)
 
     def _stream(self) -> None:
         due = time.monotonic()
         while not self._closed.is_set():
             due = max(due + 1.0 / self._rate_hz, time.monotonic() - 0.05)
             time.sleep(max(0.0, due - time.monotonic()))
-            if not self._sending.is_set() or self.server.arm.mute:
+            if not self._sending.is_set() or self.server.robot.mute:
                 continue
-            arm = self.server.arm
+            arm = self.server.robot
             values = arm.read(self._outputs)
             body = b"\x01" + pack_values([arm.type_of(name) for name in self._outputs], values)
             try:
@@ -186,39 +160,12 @@ def _names(body: bytes) -> list[str]:
     return [name for name in body.decode("ascii").split(",") if name]
 
 
-class UrController:
-    """The whole controller on one address. Use as a context.
-
-    Args:
-        host: Address to serve on, e.g. another of 127.0.0.0/8 for each robot.
-        arm: What it controls.
-    """
-
-    def __init__(self, host: str, arm: UrArm | None = None) -> None:
-        self.arm = arm or UrArm()
-        self.hand = robotiq.RobotiqHand()
-        self._host = host
-        self._servers: list[_Server] = []
-
-    def __enter__(self) -> UrController:
-        ports = {
-            DASHBOARD_PORT: _Dashboard,
-            SCRIPT_PORT: _Script,
-            RTDE_PORT: _Rtde,
-            robotiq.PORT: robotiq.RobotiqSession,
-        }
-        for port, session in ports.items():
-            server = _Server((self._host, port), session)
-            server.arm, server.hand = self.arm, self.hand
-            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-            self._servers.append(server)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for server in self._servers:
-            server.shutdown()
-            server.server_close()
-        self.arm.unplug()
+_PORTS: Final = {
+    DASHBOARD_PORT: _Dashboard,
+    SCRIPT_PORT: _Script,
+    RTDE_PORT: _Rtde,
+    robotiq.PORT: robotiq.RobotiqSession,
+}
 
 
 def main() -> None:
@@ -226,11 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m devices.emulators.ur")
     parser.add_argument("--host", default="127.0.0.2")
     options = parser.parse_args()
-    with UrController(options.host) as controller:
-        print(f"UR5e at {options.host}", flush=True)  # noqa: T201 - a command for people
-        for line in sys.stdin:
-            if not controller.arm.obey(line.split()):
-                return
+    Controller(options.host, UrArm(), _PORTS).serve(f"UR5e at {options.host}")
 
 
 if __name__ == "__main__":

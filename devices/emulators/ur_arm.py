@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from devices.emulators.robotiq import RobotiqHand
 from devices.emulators.ur_wire import Value
 
 _SPEED_RAD_S: Final = 3.14
@@ -76,6 +76,7 @@ class UrArm:
         mute: States are no longer sent, the connection stands.
         running: The control script runs.
         sessions: Open connections.
+        hand: The gripper.
     """
 
     def __init__(self, serial: str = "20225500001", q: Sequence[float] = _HOME) -> None:
@@ -84,6 +85,7 @@ class UrArm:
         self.mute = False
         self.running = False
         self.sessions: set[socket.socket] = set()
+        self.hand = RobotiqHand()
         self._lock = threading.Lock()
         self._q = list(q)
         self._qd = [0.0] * 6
@@ -152,12 +154,6 @@ class UrArm:
         with self._lock:
             self._safety = safety
             self._stop()
-
-    def unplug(self) -> None:
-        """Cut every connection."""
-        for session in list(self.sessions):
-            with contextlib.suppress(OSError):
-                session.shutdown(socket.SHUT_RDWR)
 
     def obey(self, words: Sequence[str]) -> bool:
         """A word of the command line; False ends the controller."""

@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import socket
-import socketserver
 import struct
-import sys
 import threading
 import time
 from collections.abc import Sequence
 from typing import Final
+
+from devices.emulators.tcp_robot import Controller, RobotSession
 
 COMMAND_PORT: Final = 502
 REPORT_PORTS: Final = (30001, 30003)
@@ -92,12 +92,6 @@ class XArm:
                     return False
         return True
 
-    def unplug(self) -> None:
-        """Cut every connection."""
-        for session in list(self.sessions):
-            with contextlib.suppress(OSError):
-                session.shutdown(socket.SHUT_RDWR)
-
     # Under the lock.
 
     def _execute(self, register: int, body: bytes) -> bytes:
@@ -152,78 +146,36 @@ class XArm:
             self._gripper += min(max(self._gripper_goal - self._gripper, -step), step)
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    arm: XArm
-
-
-class _Session(socketserver.BaseRequestHandler):
-    server: _Server  # pyright: ignore[reportIncompatibleVariableOverride]
-
-    def setup(self) -> None:
-        """Send at once; be known to the arm."""
-        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.server.arm.sessions.add(self.request)
-
-    def finish(self) -> None:
-        """Be forgotten."""
-        self.server.arm.sessions.discard(self.request)
-
-
-class _Commands(_Session):
+class _Commands(RobotSession):
     """Frame by frame, one answer each."""
 
     def handle(self) -> None:
         """Serve until the client goes."""
         pending = b""
         with contextlib.suppress(OSError):
-            while received := self.request.recv(4096):
+            while received := self.received():
                 pending += received
                 while len(pending) >= _FRAME.size:
                     transaction, protocol, length, register = _FRAME.unpack_from(pending)
                     if len(pending) < 6 + length:
                         break
                     body, pending = pending[_FRAME.size : 6 + length], pending[6 + length :]
-                    state, data = self.server.arm.execute(register, body)
-                    if not self.server.arm.mute:
+                    state, data = self.server.robot.execute(register, body)
+                    if not self.server.robot.mute:
                         head = _FRAME.pack(transaction, protocol, 2 + len(data), register)
                         self.request.sendall(head + bytes([state]) + data)
 
 
-class _Reports(_Session):
+class _Reports(RobotSession):
     """The arm's state, again and again."""
 
     def handle(self) -> None:
         """Serve until the client goes."""
         with contextlib.suppress(OSError):
             while True:
-                if not self.server.arm.mute:
-                    self.request.sendall(self.server.arm.report())
+                if not self.server.robot.mute:
+                    self.request.sendall(self.server.robot.report())
                 time.sleep(_REPORT_S)
-
-
-class XArmController:
-    """The whole controller on one address. Use as a context."""
-
-    def __init__(self, host: str, arm: XArm) -> None:
-        self.arm = arm
-        self._host = host
-        self._servers: list[_Server] = []
-
-    def __enter__(self) -> XArmController:
-        for port, session in [(COMMAND_PORT, _Commands), *((port, _Reports) for port in REPORT_PORTS)]:
-            server = _Server((self._host, port), session)
-            server.arm = self.arm
-            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-            self._servers.append(server)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for server in self._servers:
-            server.shutdown()
-            server.server_close()
-        self.arm.unplug()
 
 
 def main() -> None:
@@ -232,11 +184,8 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.3")
     parser.add_argument("--joints", type=int, choices=(6, 7), default=6)
     options = parser.parse_args()
-    with XArmController(options.host, XArm(options.joints)) as controller:
-        print(f"xArm{options.joints} at {options.host}", flush=True)  # noqa: T201 - a command for people
-        for line in sys.stdin:
-            if not controller.arm.obey(line.split()):
-                return
+    ports = {COMMAND_PORT: _Commands, **dict.fromkeys(REPORT_PORTS, _Reports)}
+    Controller(options.host, XArm(options.joints), ports).serve(f"xArm{options.joints} at {options.host}")
 
 
 if __name__ == "__main__":

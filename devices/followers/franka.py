@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from devices.driver import DeviceContext, Driver, DriverKind, Options, vendor_module
-from devices.followers.vendor_arm import joint_vector_names
+from devices.followers.vendor_arm import VendorArm
 from devices.protocols import Array, FollowerState, Verification
 from teleop_app.core.errors import DeviceError
 
@@ -40,7 +40,7 @@ class FrankaOptions(Options):
     gripper: Literal["none", "franka"] = "franka"
 
 
-class FrankaFollower:
+class FrankaFollower(VendorArm):
     """Implements `devices.protocols.FollowerDriver`.
 
     Args:
@@ -49,25 +49,14 @@ class FrankaFollower:
     """
 
     def __init__(self, context: DeviceContext, options: FrankaOptions) -> None:
+        super().__init__(context, "Franka arm", options.host, options.rate_hz, _JOINTS)
         self._options = options
-        self._names = joint_vector_names(context, _JOINTS)
-        self._clock = context.clock
         self._library: Any = None
         self._robot: Any = None
         self._motion: Any = None
         self._gripper: Any = None
         self._width_m = _GRIPPER_OPEN_M
         self._moving: Any = None
-
-    @property
-    def joint_names(self) -> tuple[str, ...]:
-        """Names of its joint vector."""
-        return self._names
-
-    @property
-    def rate_hz(self) -> float:
-        """Targets a second."""
-        return self._options.rate_hz
 
     def connect(self) -> None:
         """Open it and start the controller at the present place; moves nothing.
@@ -78,9 +67,9 @@ class FrankaFollower:
         self._library = library = vendor_module("franky", "franka", "franka")
         self.disconnect()
         try:
-            self._robot = library.Robot(self._options.host)
+            self._robot = library.Robot(self._host)
             if self._options.gripper == "franka":
-                self._gripper = library.Gripper(self._options.host)
+                self._gripper = library.Gripper(self._host)
                 self._width_m = float(self._gripper.width)
             self._robot.recover_from_errors()
             motion = library.JointImpedanceTrackingMotion(stiffness=np.array(self._options.stiffness))
@@ -89,10 +78,10 @@ class FrankaFollower:
             self._motion = motion
         except Exception as error:  # the library's exceptions have no base of their own
             self.disconnect()
-            raise DeviceError(
-                f"The Franka arm at {self._options.host} cannot be controlled",
-                why=str(error),
-                next_step="Unlock its joints and activate FCI in Desk, and check the address",
+            raise self._refused(
+                "cannot be controlled",
+                str(error),
+                "Unlock its joints and activate FCI in Desk, and check the address",
             ) from error
 
     def read(self) -> FollowerState:
@@ -105,14 +94,14 @@ class FrankaFollower:
         try:
             if robot.has_errors or not robot.is_in_control:
                 robot.poll_motion()  # raises why
-                raise DeviceError(f"The Franka arm at {self._options.host} is no longer under control")
+                raise self._refused("is no longer under control")
             state = robot.state
             if self._gripper is not None:
                 self._width_m = float(self._gripper.width)
         except DeviceError:
             raise
         except Exception as error:
-            raise DeviceError(f"The Franka arm at {self._options.host} stopped", why=str(error)) from error
+            raise self._refused("stopped", str(error)) from error
         opening = min(1.0, max(0.0, self._width_m / _GRIPPER_OPEN_M))
         return FollowerState(
             position=np.append(np.asarray(state.q, dtype=float), opening),
@@ -128,18 +117,12 @@ class FrankaFollower:
             DeviceError: It is not finite, or was refused.
         """
         self._there()
-        if target.shape != (_JOINTS + 1,) or not np.isfinite(target).all():
-            raise DeviceError(
-                f"The Franka arm refused a target of shape {target.shape}",
-                why=f"it takes {_JOINTS + 1} finite values",
-            )
+        self._check(target)
         try:
             self._motion.set_reference(self._library.JointReference(q=target[:_JOINTS]))
             self._grip(float(target[_JOINTS]) * _GRIPPER_OPEN_M)
         except Exception as error:
-            raise DeviceError(
-                f"The Franka arm at {self._options.host} did not take a target", why=str(error)
-            ) from error
+            raise self._refused("did not take a target", str(error)) from error
 
     def hold(self) -> None:
         """Track the present place."""
@@ -156,7 +139,7 @@ class FrankaFollower:
 
     def _there(self) -> Any:
         if self._robot is None or self._motion is None:
-            raise DeviceError(f"The Franka arm at {self._options.host} is not connected")
+            raise self._refused("is not connected")
         return self._robot
 
     def _grip(self, width_m: float) -> None:

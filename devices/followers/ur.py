@@ -8,7 +8,6 @@ a process of its own.
 from __future__ import annotations
 
 import contextlib
-import socket
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
@@ -16,7 +15,7 @@ from pydantic import Field
 
 from devices.driver import DeviceContext, Driver, DriverKind, Options, vendor_module
 from devices.followers.robotiq import RobotiqGripper, close_quietly
-from devices.followers.vendor_arm import joint_vector_names
+from devices.followers.vendor_arm import VendorArm
 from devices.protocols import Array, FollowerState, Verification
 from teleop_app.core.clock import NS_PER_MS, NS_PER_S
 from teleop_app.core.device_clock import DeviceClock
@@ -24,7 +23,6 @@ from teleop_app.core.errors import DeviceError
 
 _JOINTS: Final = 6
 _PORTS: Final = (30004, 29999)
-_REACH_S: Final = 1.0
 _WATCHDOG_HZ: Final = 10.0
 _SILENT_NS: Final = 300 * NS_PER_MS
 _VARIABLES: Final = [
@@ -67,7 +65,7 @@ class UrOptions(Options):
     gripper: Literal["none", "robotiq"] = "none"
 
 
-class UrFollower:
+class UrFollower(VendorArm):
     """Implements `devices.protocols.FollowerDriver`.
 
     Args:
@@ -76,9 +74,8 @@ class UrFollower:
     """
 
     def __init__(self, context: DeviceContext, options: UrOptions) -> None:
+        super().__init__(context, "UR arm", options.host, options.rate_hz, _JOINTS)
         self._options = options
-        self._names = joint_vector_names(context, _JOINTS)
-        self._clock = context.clock
         self._times = DeviceClock(context.name)
         self._receive: Any = None
         self._control: Any = None
@@ -87,16 +84,6 @@ class UrFollower:
         self._stamp_s = -1.0
         self._fresh_ns = 0
         self._commanded = False
-
-    @property
-    def joint_names(self) -> tuple[str, ...]:
-        """Names of its joint vector."""
-        return self._names
-
-    @property
-    def rate_hz(self) -> float:
-        """Targets a second."""
-        return self._options.rate_hz
 
     def connect(self) -> None:
         """Open states and control; moves nothing.
@@ -107,21 +94,20 @@ class UrFollower:
         receiving = vendor_module("rtde_receive", "ur", "ur")
         controlling = vendor_module("rtde_control", "ur", "ur")
         self.disconnect()
-        host, rate_hz = self._options.host, self._options.rate_hz
-        self._reach()
+        self._reach(*_PORTS)
         try:
-            self._receive = receiving.RTDEReceiveInterface(host, rate_hz, _VARIABLES)
+            self._receive = receiving.RTDEReceiveInterface(self._host, self._rate_hz, _VARIABLES)
             self._check_safety()
-            self._control = controlling.RTDEControlInterface(host, rate_hz)
+            self._control = controlling.RTDEControlInterface(self._host, self._rate_hz)
             self._control.setWatchdog(_WATCHDOG_HZ)
             if self._gripper is not None:
                 self._gripper.connect()
         except (RuntimeError, ValueError) as error:
             self.disconnect()
-            raise DeviceError(
-                f"The UR arm at {host} cannot be controlled",
-                why=str(error).removeprefix("ur_rtde: "),
-                next_step="Switch it on, release its brakes and enable remote control on the pendant",
+            raise self._refused(
+                "cannot be controlled",
+                str(error).removeprefix("ur_rtde: "),
+                "Switch it on, release its brakes and enable remote control on the pendant",
             ) from error
         except DeviceError:
             self.disconnect()
@@ -136,16 +122,16 @@ class UrFollower:
             DeviceError: The controller is silent, stopped, or its program ended.
         """
         if self._receive is None:
-            raise DeviceError(f"The UR arm at {self._options.host} is not connected")
+            raise self._refused("is not connected")
         now_ns = self._clock.now_ns()
         stamp_s = self._receive.getTimestamp()
         if stamp_s != self._stamp_s:
             self._stamp_s, self._fresh_ns = stamp_s, now_ns
         elif now_ns - self._fresh_ns > _SILENT_NS:
-            raise DeviceError(
-                f"The UR arm at {self._options.host} is silent",
-                why=f"no new state for {(now_ns - self._fresh_ns) / NS_PER_MS:.0f} ms",
-                next_step="Check its cable and its pendant",
+            raise self._refused(
+                "is silent",
+                f"no new state for {(now_ns - self._fresh_ns) / NS_PER_MS:.0f} ms",
+                "Check its cable and its pendant",
             )
         self._check_safety()
         if self._fresh_ns == now_ns:  # the vendor's control client may die of a call to a silent controller
@@ -167,21 +153,15 @@ class UrFollower:
             DeviceError: It is not finite, or was refused.
         """
         if self._control is None:
-            raise DeviceError(f"The UR arm at {self._options.host} is not connected")
-        if target.shape != (_JOINTS + 1,) or not np.isfinite(target).all():
-            raise DeviceError(
-                f"The UR arm refused a target of shape {target.shape}",
-                why=f"it takes {_JOINTS + 1} finite values",
-            )
+            raise self._refused("is not connected")
+        self._check(target)
         options = self._options
         joints = target[:_JOINTS].tolist()
         done = self._control.servoJ(
             joints, 0.0, 0.0, 1.0 / options.rate_hz, options.lookahead_s, options.gain
         )
         if not done:
-            raise DeviceError(
-                f"The UR arm at {options.host} did not take a target", why="its control program does not run"
-            )
+            raise self._refused("did not take a target", "its control program does not run")
         self._commanded = True
         if self._gripper is not None:
             self._gripper.move(float(target[_JOINTS]))
@@ -210,24 +190,12 @@ class UrFollower:
 
     # Inside.
 
-    def _reach(self) -> None:
-        """A plain connection first: the vendor's client waits long for a host that is not there."""
-        for port in _PORTS:
-            try:
-                socket.create_connection((self._options.host, port), _REACH_S).close()
-            except OSError as error:
-                raise DeviceError(
-                    f"The UR arm at {self._options.host} cannot be reached on port {port}",
-                    why=str(error),
-                    next_step="Check the address, the cable, and that the controller is on",
-                ) from error
-
     def _check_safety(self) -> None:
         bits = self._receive.getSafetyStatusBits()
         reasons = [text for bit, text in _SAFETY.items() if bits >> bit & 1]
         if reasons:
-            raise DeviceError(
-                f"The UR arm at {self._options.host} is in {reasons[0]}",
+            raise self._refused(
+                f"is in {reasons[0]}",
                 next_step="Clear it on the pendant; the arm is then found again by itself",
             )
 
@@ -236,10 +204,10 @@ class UrFollower:
         if self._commanded:
             return
         if not self._control.isProgramRunning():
-            raise DeviceError(
-                f"The control program of the UR arm at {self._options.host} ended",
-                why="it was stopped on the pendant, or this process was held up for too long",
-                next_step="It is started again by itself; engage anew then",
+            raise self._refused(
+                "ended its control program",
+                "it was stopped on the pendant, or this process was held up for too long",
+                "It is started again by itself; engage anew then",
             )
         self._control.kickWatchdog()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 import time
 from typing import Annotated, Any, Final, Literal
 
@@ -16,13 +15,11 @@ import numpy as np
 from pydantic import Field
 
 from devices.driver import DeviceContext, Driver, DriverKind, Options, vendor_module
-from devices.followers.vendor_arm import joint_vector_names
+from devices.followers.vendor_arm import VendorArm
 from devices.protocols import Array, FollowerState, Verification
 from teleop_app.core.clock import NS_PER_MS
-from teleop_app.core.errors import DeviceError
 
 _COMMAND_PORT: Final = 502
-_REACH_S: Final = 1.0
 _SERVO_MODE: Final = 1
 _READY: Final = 0
 _STOP: Final = 4
@@ -48,7 +45,7 @@ class XArmOptions(Options):
     gripper: Literal["none", "xarm"] = "none"
 
 
-class XArmFollower:
+class XArmFollower(VendorArm):
     """Implements `devices.protocols.FollowerDriver`.
 
     Args:
@@ -58,24 +55,12 @@ class XArmFollower:
     """
 
     def __init__(self, context: DeviceContext, options: XArmOptions, joints: int) -> None:
+        super().__init__(context, "xArm", options.host, options.rate_hz, joints)
         self._options = options
-        self._joints = joints
-        self._names = joint_vector_names(context, joints)
-        self._clock = context.clock
         self._api: Any = None
         self._opening = 1.0
         self._grip_sent: float | None = None
         self._grip_due_ns = 0
-
-    @property
-    def joint_names(self) -> tuple[str, ...]:
-        """Names of its joint vector."""
-        return self._names
-
-    @property
-    def rate_hz(self) -> float:
-        """Targets a second."""
-        return self._options.rate_hz
 
     def connect(self) -> None:
         """Open it and go to servo mode, which moves nothing.
@@ -86,10 +71,10 @@ class XArmFollower:
         wrapper = vendor_module("xarm.wrapper", "xarm", "xarm")
         logging.getLogger("xarm").setLevel(logging.ERROR)
         self.disconnect()
-        self._reach()
+        self._reach(_COMMAND_PORT)
         try:
             self._api = wrapper.XArmAPI(
-                self._options.host,
+                self._host,
                 is_radian=True,
                 check_joint_limit=False,
                 do_not_open=True,
@@ -148,10 +133,7 @@ class XArmFollower:
             DeviceError: It is not finite, or was refused.
         """
         api = self._there()
-        if target.shape != (self._joints + 1,) or not np.isfinite(target).all():
-            raise self._refused(
-                f"refused a target of shape {target.shape}", f"it takes {self._joints + 1} finite values"
-            )
+        self._check(target)
         code = api.set_servo_angle_j(target[: self._joints].tolist(), is_radian=True)
         if code not in (0, _WARNED):
             self._check_errors()
@@ -185,15 +167,6 @@ class XArmFollower:
         if self._api is None or not self._api.connected:
             raise self._refused("is not connected", "", "Check the cable and that the controller is on")
         return self._api
-
-    def _reach(self) -> None:
-        """A plain connection first: the SDK tries for long."""
-        try:
-            socket.create_connection((self._options.host, _COMMAND_PORT), _REACH_S).close()
-        except OSError as error:
-            raise self._refused(
-                "cannot be reached", str(error), "Check the address, the cable, and that the controller is on"
-            ) from error
 
     def _check_errors(self) -> None:
         code, codes = self._api.get_err_warn_code()
@@ -244,9 +217,6 @@ class XArmFollower:
         if code or pulses is None:
             raise self._refused("has a gripper that does not answer", f"code {code} of the SDK")
         self._opening = min(1.0, max(0.0, float(pulses) / _GRIPPER_OPEN))
-
-    def _refused(self, what: str, why: str = "", next_step: str = "") -> DeviceError:
-        return DeviceError(f"The xArm at {self._options.host} {what}", why=why, next_step=next_step)
 
 
 def _make(context: DeviceContext, options: XArmOptions) -> XArmFollower:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import subprocess
 import sys
 import time
@@ -12,63 +10,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from emulated_robot import Controller, free_hosts, make_arm, settle
 
-from devices.driver import DeviceContext, DriverKind
 from devices.emulators.ur_wire import Package, PackageReader, pack_values, package, unpack_values
 from devices.protocols import FollowerDriver
-from devices.registry import make_device
-from teleop_app.core.calibration import CalibrationStore
 from teleop_app.core.clock import MonotonicClock
-from teleop_app.core.config import ArmSection, StationConfig
 from teleop_app.core.errors import ConfigError, DeviceError
 
 pytest.importorskip("rtde_control", reason="ur-rtde has no wheel for this machine")
 HOME = np.array([0.0, -1.5708, 1.5708, -1.5708, -1.5708, 0.0])
 WAIST = np.array([1.5, 0.0, 0.0, 0.0, 0.0, 0.0])
-_hosts = (f"127.{40 + os.getpid() % 200}.{n // 250}.{1 + n % 250}" for n in itertools.count())
-
-
-class Controller:
-    """The emulator as a process; words on its standard input make faults."""
-
-    def __init__(self) -> None:
-        self.host = next(_hosts)
-        argv = [sys.executable, "-m", "devices.emulators.ur", "--host", self.host]
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        assert "UR5e" in self.process.stdout.readline()
-
-    def say(self, words: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(words + "\n")
-        self.process.stdin.flush()
-
-    def stop(self) -> None:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(10)
-        self.process.stdout.close()
 
 
 @pytest.fixture(scope="module")
 def controller() -> Iterator[Controller]:
-    made = Controller()
+    made = Controller("ur")
     yield made
     made.stop()
 
 
 def make(host: str, model: str = "ur5e", **options: object) -> FollowerDriver:
-    arm = ArmSection(
-        name="left",
-        follower="ur",
-        model=model,
-        workspace_min=[-1, -1, 0],
-        workspace_max=[1, 1, 1],
-        options={"host": host, **options},
-    )
-    config = StationConfig(arms=[arm])
-    context = DeviceContext("left", ("left",), config, CalibrationStore(Path("/nowhere")), MonotonicClock())
-    return make_device(DriverKind.FOLLOWER, "ur", context, arm.options)
+    return make_arm("ur", host, model, **options)
 
 
 @pytest.fixture(scope="module")
@@ -93,15 +55,6 @@ def arm(controller: Controller, linked: FollowerDriver) -> FollowerDriver:
     except DeviceError:
         linked.connect()
     return linked
-
-
-def settle(arm: FollowerDriver, target: np.ndarray, seconds: float) -> np.ndarray:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        arm.send(target)
-        arm.read()
-        time.sleep(0.008)
-    return arm.read().position
 
 
 def read_until_error(arm: FollowerDriver, seconds: float = 3.0) -> str:
@@ -174,7 +127,7 @@ def test_local_control_is_told(controller: Controller) -> None:
 def test_nobody_there_is_told_at_once() -> None:
     started = time.monotonic()
     with pytest.raises(DeviceError, match=r"cannot be reached on port 30004.*Check the address"):
-        make(next(_hosts)).connect()
+        make(next(free_hosts)).connect()
     assert time.monotonic() - started < 3
 
 
@@ -207,9 +160,10 @@ def test_the_robotiq_gripper_follows(controller: Controller) -> None:
 )
 def test_a_lost_controller_is_told(word: str, sentence: str) -> None:
     """In a process of its own, as in a station: the vendor's client may die of it, after our sentence."""
-    controller = Controller()
+    controller = Controller("ur")
     program = f"""
 import importlib.util, os, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 spec = importlib.util.spec_from_file_location("here", {__file__!r})
 here = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(here)

@@ -2,72 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
+from emulated_robot import Controller, free_hosts, make_arm, settle
 
-from devices.driver import DeviceContext, DriverKind
 from devices.protocols import FollowerDriver
-from devices.registry import make_device
-from teleop_app.core.calibration import CalibrationStore
-from teleop_app.core.clock import MonotonicClock
-from teleop_app.core.config import ArmSection, StationConfig
 from teleop_app.core.errors import DeviceError
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'warn' method is deprecated")  # the SDK's own
-_hosts = (f"127.{20 + os.getpid() % 200}.9.{n}" for n in itertools.count(1))
-
-
-class Controller:
-    """The emulator as a process; words on its standard input make faults."""
-
-    def __init__(self, joints: int = 6) -> None:
-        self.host = next(_hosts)
-        argv = [sys.executable, "-m", "devices.emulators.xarm", "--host", self.host, "--joints", str(joints)]
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        if "xArm" not in self.process.stdout.readline():
-            pytest.skip("port 502 needs rights that this account does not have")
-
-    def say(self, words: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(words + "\n")
-        self.process.stdin.flush()
-        time.sleep(0.05)
-
-    def stop(self) -> None:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(10)
-        self.process.stdout.close()
 
 
 @pytest.fixture
 def controller() -> Iterator[Controller]:
-    made = Controller()
+    made = Controller("xarm")
     yield made
     made.stop()
 
 
 def make(host: str, model: str = "xarm6", **options: object) -> FollowerDriver:
-    arm = ArmSection(
-        name="left",
-        follower="xarm",
-        model=model,
-        workspace_min=[-1, -1, 0],
-        workspace_max=[1, 1, 1],
-        options={"host": host, **options},
-    )
-    config = StationConfig(arms=[arm])
-    context = DeviceContext("left", ("left",), config, CalibrationStore(Path("/nowhere")), MonotonicClock())
-    return make_device(DriverKind.FOLLOWER, "xarm", context, arm.options)
+    return make_arm("xarm", host, model, **options)
 
 
 @pytest.fixture
@@ -76,15 +32,6 @@ def arm(controller: Controller) -> Iterator[FollowerDriver]:
     made.connect()
     yield made
     made.disconnect()
-
-
-def settle(arm: FollowerDriver, target: np.ndarray, seconds: float) -> np.ndarray:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        arm.send(target)
-        arm.read()
-        time.sleep(0.005)
-    return arm.read().position
 
 
 def test_targets_and_gripper_are_followed_and_hold_stops(controller: Controller, arm: FollowerDriver) -> None:
@@ -126,7 +73,7 @@ def test_a_silent_controller_and_a_cut_cable_are_told(controller: Controller, ar
 
 def test_nobody_there_another_arm_and_wrong_targets_are_told(controller: Controller) -> None:
     with pytest.raises(DeviceError, match="cannot be reached"):
-        make(next(_hosts)).connect()
+        make(next(free_hosts)).connect()
     with pytest.raises(DeviceError, match=r"has 6 joints, not 7.*Correct `model`"):
         make(controller.host, model="xarm7").connect()
     arm = make(controller.host)
@@ -140,7 +87,7 @@ def test_nobody_there_another_arm_and_wrong_targets_are_told(controller: Control
 
 
 def test_seven_joints() -> None:
-    controller = Controller(7)
+    controller = Controller("xarm", "--joints", "7")
     arm = make(controller.host, model="xarm7")
     try:
         arm.connect()
