@@ -382,8 +382,8 @@ class CollectModel(QObject):
                     None,
                 )
             case ControlState.HOLD | ControlState.IDLE if self._not_enabled is not None:
-                said = self._not_enabled.text
-                return Chip.DEADMAN, f"{said} Hold it, then engage anew.", None
+                said = f"{self._not_enabled.text} Hold it, then engage anew."
+                return Chip.DEADMAN, tick.reason or said, None
             case ControlState.HOLD:
                 resume = _RESUME.format(key=self._key("clutch"))
                 reason = tick.reason or "The input is missing or was refused."

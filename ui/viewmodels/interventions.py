@@ -78,7 +78,8 @@ class Intervention:
     def sentence(self) -> str:
         """What it is, and how to get out of it."""
         who = f"The {self.arm} arm is" if self.arm else "The arms are"
-        return f"{who} {_TITLES[self.flag]}. {_REMEDIES[self.flag]}"
+        said = self.text or f"{who} {_TITLES[self.flag]}."
+        return f"{said} {_REMEDIES[self.flag]}"
 
 
 class InterventionWatch:

@@ -87,6 +87,7 @@ class CameraWizardPanel(QFrame):
         self.square.setRange(4.0, 500.0)
         self.square.setValue(30.0)
         self.square.setSuffix(" mm")
+        self.square.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self.square.setAccessibleName("Width of a square, measured on the print")
         self.columns, self.rows = _count(9, "Squares across"), _count(6, "Squares down")
         self.start = QPushButton("Start")
@@ -217,6 +218,7 @@ def _count(value: int, name: str) -> QSpinBox:
     box = QSpinBox()
     box.setRange(3, 14)
     box.setValue(value)
+    box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
     box.setAccessibleName(name)
     return box
 
