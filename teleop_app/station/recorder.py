@@ -34,6 +34,7 @@ from teleop_app.station.recorder_feed import SampleFeed, keyframe_span_ns
 from teleop_app.station.recorder_requests import RecorderRequests
 from teleop_app.station.recorder_status import recorder_status
 from teleop_app.station.recorder_warmup import warm_up
+from teleop_app.station.roster import sensor_process
 from teleop_app.station.scene_preparation import ScenePreparation
 from teleop_app.station.store_recovery import StoreRecovery, recover_store
 
@@ -108,6 +109,8 @@ class RecorderProcess:
         self._station = Subscriber([context.endpoints.publish(name) for name in _SOURCES], _TOPICS)
         recording = context.config.recording
         self._feed = SampleFeed(context.endpoints, _SOURCES, self._span_ns(), self._meet)
+        for sensor in context.config.sensors:  # heard from the start: an episode may begin at once
+            self._listen_to(sensor_process(sensor.name))
         self._flow = EpisodeFlow(
             context.clock, recording.countdown_s, recording.autosave_s, recording.max_episode_s
         )
