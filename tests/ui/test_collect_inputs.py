@@ -20,6 +20,7 @@ from ui.actions import ActionRegistry
 from ui.sounds import Cue
 from ui.viewmodels.collect import CollectModel
 from ui.viewmodels.collect_view import Chip
+from ui.viewmodels.device_buttons import button_hint, device_buttons
 from ui.viewmodels.driving import NUDGES
 from ui.viewmodels.input_health import InputWatch
 from ui.viewmodels.interventions import InterventionWatch
@@ -271,6 +272,22 @@ def test_every_nudge_is_a_declared_action_with_a_key_of_its_own():
     keys = [registry.key(action) for action in NUDGES]
     assert len(set(keys)) == len(NUDGES) == 12
     assert all(keys)
+
+
+def test_buttons_of_headset_and_pedal_are_named_by_what_they_do():
+    config = StationConfig(
+        inputs={
+            "devices": [
+                {"name": "quest", "driver": "webxr"},
+                {"name": "pedal", "driver": "pedal", "options": {"keys": {"b": "record"}}},
+                {"name": "odd", "driver": "kraken"},
+            ]
+        }
+    )
+    buttons = device_buttons(config)
+    assert buttons["record"] == ("A on quest", "b on pedal")
+    assert button_hint(buttons, "record") == "Also A on quest, or b on pedal."
+    assert button_hint(buttons, "redo") == ""
 
 
 def test_precision_goes_with_every_sample(model):

@@ -34,6 +34,7 @@ from ui.gl.support import gl_support
 from ui.preview_tiles import PreviewTiles
 from ui.viewmodels.collect import CollectModel
 from ui.viewmodels.collect_view import Chip, CollectView
+from ui.viewmodels.device_buttons import button_hint, device_buttons
 from ui.viewmodels.driving import HELD_ACTIONS, NUDGES, SAMPLE_INTERVAL_MS
 from ui.widgets.arm_selector import ArmSelector
 from ui.widgets.camera_tile import CameraTile, WidgetTile
@@ -170,6 +171,14 @@ class CollectPage(QWidget):
         self.verdict = VerdictCard(self._actions, self._model.config.recording.autosave_s)
         self.start = StartCard()
         self.start.sessionWanted.connect(self.sessionWanted)
+        self._buttons = device_buttons(self._model.config)
+        for button, action in (
+            (self.record.button, "record"),
+            (self.verdict.save, "save"),
+            (self.verdict.redo, "redo"),
+            (self.verdict.discard, "discard"),
+        ):
+            button.setToolTip(button_hint(self._buttons, action))
         self.stack = QStackedWidget()
         for card in (self.record, self.verdict, self.start):
             self.stack.addWidget(card)
@@ -399,7 +408,9 @@ class CollectPage(QWidget):
     def _record_note(self, view: CollectView) -> str:
         key = self._actions.key_label
         if view.recorder is RecorderState.RECORDING:
-            return f"{key('record')} stops, {key('redo')} starts over, {key('discard')} throws away."
+            hint = button_hint(self._buttons, "record").removesuffix(".").replace("Also", "also")
+            stops = f"{key('record')} stops" + (f" ({hint})" if hint else "")
+            return f"{stops}, {key('redo')} starts over, {key('discard')} throws away."
         if view.recorder is RecorderState.COUNTDOWN:
             return "Starting."
         if view.recorder is RecorderState.FINALISING:
