@@ -145,8 +145,8 @@ class Application(QObject):
 
     def _make_episodes(self) -> EpisodesPage:
         page = EpisodesPage(self.catalog, self._parts.data.root, self.actions, self._author, self.settings)
-        page.told.connect(self.window.toast)
-        page.refused.connect(self.window.show_error)
+        page.told.connect(lambda text, undo: self.window.toast(text, undo))
+        page.refused.connect(lambda error: self.window.show_error(error))
         page.collectWanted.connect(lambda: self.window.show_titled("Collect"))
         self.bridge.recorderChanged.connect(page.on_recorder)
         return page
@@ -171,8 +171,8 @@ class Application(QObject):
         )
         # Without a key on the button: Undo has none on this page.
         page.told.connect(lambda text, undo: self.window.toasts.show_text(text, undo))
-        page.refused.connect(self.window.show_error)
-        page.soundsWanted.connect(self.window.set_sounds)
+        page.refused.connect(lambda error: self.window.show_error(error))
+        page.soundsWanted.connect(lambda on: self.window.set_sounds(on))
         page.stationWanted.connect(self.host.restart)
         page.tuned.connect(self.collect.driving.configure)
         return page
