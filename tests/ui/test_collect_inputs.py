@@ -155,10 +155,12 @@ def test_the_same_limit_does_not_sound_again_and_again():
     assert watch.on_event(limit("workspace", 13.1)) is Cue.LIMIT
 
 
-def test_two_limits_at_once_are_one_sound_and_the_graver_is_shown():
+def test_two_limits_at_once_are_one_sound_unless_one_is_grave_which_is_shown():
     watch = InterventionWatch()
     assert watch.on_event(limit("tcp_speed")) is Cue.LIMIT
-    assert watch.on_event(limit("collision", 10.01)) is None
+    assert watch.on_event(limit("workspace", 10.01)) is None
+    assert watch.on_event(limit("collision", 10.02)) is Cue.BLOCKED
+    watch.on_event(limit("workspace", 10.03, kind="safety.cleared"))
     assert watch.active[0].flag is SafetyFlag.COLLISION
     watch.on_event(limit("collision", 10.5, kind="safety.cleared"))
     assert watch.active[0].flag is SafetyFlag.TCP_SPEED

@@ -14,7 +14,7 @@ FORGET_NS = NS_PER_S
 REPEAT_NS = 3 * NS_PER_S
 """The same intervention sounds again no sooner."""
 SPACING_NS = 400 * NS_PER_MS
-"""Between two sounds of whatever kind."""
+"""Between two sounds; a grave intervention does not wait."""
 
 _REMEDIES = {
     SafetyFlag.SINGULARITY: "Go back the way you came, or bend the elbow.",
@@ -129,7 +129,7 @@ class InterventionWatch:
         heard_ns = self._heard_ns.get(key)
         if heard_ns is not None and now_ns - heard_ns < REPEAT_NS:
             return None
-        if now_ns - self._last_sound_ns < SPACING_NS:
+        if now_ns - self._last_sound_ns < SPACING_NS and not key[0] & _GRAVE:
             return None
         self._heard_ns[key] = self._last_sound_ns = now_ns
         return _CUES.get(key[0], Cue.LIMIT)
