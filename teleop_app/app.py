@@ -279,8 +279,14 @@ def _build_control(context: ProcessContext) -> Runnable:
             proven = find_driver(DriverKind.FOLLOWER, arm.follower).verification
             followers.append(LinkedFollower(context.rings, link, title, names, clock, proven))
     loop = build_control_loop(config, arms, spec, followers, clock)
-    loop.bodies = station_bodies(context)
-    return ControlProcess(context, loop, followers)
+    loop.bodies = bodies = station_bodies(context)
+    if bodies is None:
+        return ControlProcess(context, loop, followers)
+    from teleop_app.station.hand_ranges import HandRanges
+
+    ranges = HandRanges(bodies, CalibrationStore(context.data.calibrations))
+    ranges.load()
+    return ControlProcess(context, loop, followers, ranges.commands)
 
 
 def station_bodies(context: ProcessContext) -> StationBodies | None:

@@ -26,6 +26,12 @@ class StationBodies:
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = tuple(parts)
+        self._hands = {part.name: part for part in parts if isinstance(part, MovingHand)}
+
+    @property
+    def hands(self) -> dict[str, MovingHand]:
+        """Its hands by name."""
+        return dict(self._hands)
 
     def connect(self) -> None:
         """Open the devices.
@@ -35,6 +41,11 @@ class StationBodies:
         """
         for part in self._parts:
             part.connect()
+
+    def watch(self, sample: InputSample) -> None:
+        """See a sample of any source: hands that are being calibrated learn from it."""
+        for hand in self._hands.values():
+            hand.watch(sample)
 
     def tick(
         self, sample: InputSample | None, engaged: Collection[str], now_ns: int, stopped: bool

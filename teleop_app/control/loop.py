@@ -52,6 +52,10 @@ class Bodies(Protocol):
         """
         ...
 
+    def watch(self, sample: InputSample) -> None:
+        """See a sample of any source, whoever drives; moves nothing."""
+        ...
+
     def tick(
         self, sample: InputSample | None, engaged: Collection[str], now_ns: int, stopped: bool
     ) -> Sequence[Intervention]:
@@ -145,6 +149,8 @@ class ControlLoop:
             self._note("input.button", now_ns, f"{button} pressed on {source}", fields)
 
         self._rejected += self._sources.offer(sample, now_ns, self._driver, press)
+        if self.bodies is not None:
+            self.bodies.watch(sample)
 
     # Commands.
 

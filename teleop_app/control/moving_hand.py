@@ -10,9 +10,9 @@ from teleop_app.control.stream_rows import StreamRows
 from teleop_app.core.config import HandSection, StationConfig
 from teleop_app.core.errors import StationError
 from teleop_app.core.geometry import Array
-from teleop_app.core.types import Resampling, SafetyFlag, StreamSetup
+from teleop_app.core.types import InputSample, Resampling, SafetyFlag, StreamSetup
 from teleop_app.mapping.hand import HandRange, HandRetargeter
-from teleop_app.mapping.hand_calibration import HandCalibration
+from teleop_app.mapping.hand_calibration import HandRangeFinder
 from teleop_app.safety.hand_limiter import HandLimiter
 from teleop_app.safety.outcome import Intervention
 from teleop_app.safety.watchdog import FollowerWatchdog, Freshness, InputWatchdog
@@ -39,7 +39,8 @@ class MovingHand(Part):
         self._limiter = HandLimiter(device.limits, 1.0 / rate_hz)
         self._input = InputWatchdog(config.safety)
         self._feedback = FollowerWatchdog(config.safety)
-        self._calibration: HandCalibration | None = None
+        self._calibration: HandRangeFinder | None = None
+        self._watched = ""
         self._moving = False
         names, frame = tuple(device.joint_names), section.name
         self._sent_rows = StreamRows(
@@ -88,8 +89,18 @@ class MovingHand(Part):
     # Calibration.
 
     def start_calibration(self) -> None:
-        """Watch the hand of whoever drives from now on; the robot's hand holds meanwhile."""
-        self._calibration = HandCalibration()
+        """Watch a person's hand from now on, clutch or not; the robot's hand holds meanwhile."""
+        self._calibration, self._watched = HandRangeFinder(), ""
+
+    def watch(self, sample: InputSample) -> None:
+        """See a sample of any source: the first one that tracks a hand for this arm is calibrated."""
+        asked = sample.arms.get(self._arm)
+        if self._calibration is None or asked is None or self._watched not in ("", sample.source):
+            return
+        if asked.hand is not None:
+            self._watched = sample.source
+        if self._watched:
+            self._calibration.add(asked.hand, sample.capture_ns)
 
     def finish_calibration(self) -> tuple[HandRange, str]:
         """The range that was seen, in force from now on, and a remark.
@@ -118,10 +129,7 @@ class MovingHand(Part):
         if sample is None or asked is None or self._arm not in tick.engaged or tick.stopped:
             self._retargeter.reset()
             return None, []
-        if self._calibration is not None:
-            self._calibration.add(asked.hand if asked.valid else None, sample.capture_ns)
-            return None, []
-        if asked.hand is None:
+        if self._calibration is not None or asked.hand is None:
             return None, []
         age_ms = (tick.now_ns - sample.capture_ns) / 1e6
         if self._input.judge(sample.capture_ns, tick.now_ns) is not Freshness.FRESH:

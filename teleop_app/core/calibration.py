@@ -106,8 +106,43 @@ class CameraCalibration(_Calibration):
     measured_utc: str = ""
 
 
-AnyCalibration = TypeVar("AnyCalibration", ArmCalibration, CameraCalibration)
-_FOLDERS: dict[type[_Calibration], str] = {ArmCalibration: "arms", CameraCalibration: "cameras"}
+class HandCalibration(_Calibration):
+    """How far a person's hand moves.
+
+    Attributes:
+        serial: The hand of the station that it drives, and the person: `<hand>.<person>`, or `<hand>` alone.
+        angles: What was measured.
+        low_rad: Smallest of each.
+        high_rad: Largest of each.
+        remark: What was off, e.g. that no pinch was seen.
+        measured_utc: ISO date and time.
+    """
+
+    serial: str
+    angles: list[str] = Field(min_length=1, max_length=32)
+    low_rad: list[float] = Field(max_length=32)
+    high_rad: list[float] = Field(max_length=32)
+    remark: str = ""
+    measured_utc: str = ""
+
+    @model_validator(mode="after")
+    def _every_angle_has_a_range(self) -> HandCalibration:
+        if not len(self.angles) == len(self.low_rad) == len(self.high_rad):
+            msg = f"{len(self.angles)} angles have {len(self.low_rad)} and {len(self.high_rad)} ends"
+            raise ValueError(msg)
+        for name, low, high in zip(self.angles, self.low_rad, self.high_rad, strict=True):
+            if low >= high:
+                msg = f"{name}: {low:g} must lie below {high:g}"
+                raise ValueError(msg)
+        return self
+
+
+AnyCalibration = TypeVar("AnyCalibration", ArmCalibration, CameraCalibration, HandCalibration)
+_FOLDERS: dict[type[_Calibration], str] = {
+    ArmCalibration: "arms",
+    CameraCalibration: "cameras",
+    HandCalibration: "hands",
+}
 
 
 class CalibrationStore:
@@ -165,7 +200,7 @@ class CalibrationStore:
             )
         return found
 
-    def save(self, calibration: ArmCalibration | CameraCalibration) -> Path:
+    def save(self, calibration: ArmCalibration | CameraCalibration | HandCalibration) -> Path:
         """Write a calibration, whole or not at all.
 
         Raises:

@@ -24,7 +24,7 @@ _ENDS_PERCENT: Final = (3.0, 97.0)
 _MET_LENGTHS: Final = 0.25
 
 
-class HandCalibration:
+class HandRangeFinder:
     """Watches one hand. One thread."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,9 +42,17 @@ class ControlProcess:
         context: The process's context.
         loop: The control loop; its supervisor commands `followers`.
         followers: Connected here at the start, left holding at the end.
+        commands: Further commands, by name.
     """
 
-    def __init__(self, context: ProcessContext, loop: ControlLoop, followers: Sequence[Follower]) -> None:
+    def __init__(
+        self,
+        context: ProcessContext,
+        loop: ControlLoop,
+        followers: Sequence[Follower],
+        commands: Mapping[str, Callable[..., dict[str, Any]]] | None = None,
+    ) -> None:
+        self._more_commands = commands or {}
         self._context = context
         self._loop = loop
         self._followers = list(followers)
@@ -95,6 +103,7 @@ class ControlProcess:
                 "calibrate_yaw_finish": self.calibrate_yaw_finish,
                 "set_mapping": self.set_mapping,
                 "status": self.status,
+                **self._more_commands,
             }
         )
         self._heartbeat = Heartbeat(self._context, self._publisher)

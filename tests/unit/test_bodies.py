@@ -18,14 +18,15 @@ from teleop_app.app import station_bodies
 from teleop_app.control.assembly import ArmDescription, build_control_loop
 from teleop_app.control.cycle_timer import Cycle
 from teleop_app.core.bus import Endpoints, Publisher, Subscriber
-from teleop_app.core.calibration import CalibrationStore
+from teleop_app.core.calibration import CalibrationStore, HandCalibration
 from teleop_app.core.clock import FakeClock
 from teleop_app.core.config import HandSection, LiftSection, MobileBaseSection, StationConfig
-from teleop_app.core.errors import ConfigError, DeviceError
+from teleop_app.core.errors import ConfigError, DeviceError, StationError
 from teleop_app.core.paths import DataDir
 from teleop_app.core.planar import path
 from teleop_app.core.types import Actor, ArmInput, Event, InputSample, StreamBatch, StreamSetup
 from teleop_app.station.control import ControlProcess
+from teleop_app.station.hand_ranges import HandRanges
 from teleop_app.station.process import ProcessContext
 
 DESCRIPTIONS = [
@@ -54,6 +55,7 @@ class Headset:
         loop = build_control_loop(config, DESCRIPTIONS, build_spec("primitive"), [follower], self.clock)
         loop.bodies = station_bodies(context)
         self.loop = loop
+        self.folder = folder
         self.process = ControlProcess(context, loop, [follower])
         self.process.open()
         self._physics = VectorWriter(context.rings, STATE_RING, 43)
@@ -236,6 +238,37 @@ def test_a_hand_closes_with_the_fingers_of_whoever_holds_its_arm(headset):
     assert np.allclose(headset.stream("left_hand/sent")[1][-1], sent[-1], atol=0.02)
     told = [e.text for e in headset.events if e.fields.get("arm") == "left_hand"]
     assert told[0] == "What 'vr' sends for the hand 'left_hand' is not a hand; it holds."
+
+
+def test_the_range_of_a_persons_hand_is_measured_kept_and_put_in_force(headset):
+    store = CalibrationStore(headset.folder)
+    ranges = HandRanges(headset.loop.bodies, store)
+    asked = ranges.commands["calibrate_hand_start"](hand="left_hand")
+    assert asked["motion"].startswith("Open the hand wide, make a fist")
+    for number in range(200):
+        bent = 0.6 - 0.5 * np.cos(number * 4 * np.pi / 200)
+        angles = {f"{finger}_{joint}": bent for finger in FINGERS for joint in ("mcp", "pip", "dip")}
+        headset.turn(fingers=tracked_hand(angles), clutch=False)
+    assert not headset.stream("left_hand/sent")[1][:, 4:].any()
+    done = ranges.commands["calibrate_hand_finish"](hand="left_hand", person="ann")
+    assert Path(done["path"]).name == "left_hand.ann.toml"
+    assert "Thumb and index finger never met" in done["remark"]
+    headset.turns(0.05, clutch=False)
+    headset.turns(0.6, fingers=tracked_hand({"index_pip": 1.08}))
+    index = headset.setups["left_hand/sent"].values.index("index_pip")
+    assert headset.stream("left_hand/sent")[1][-1, index] == pytest.approx(1.7, abs=0.03)
+
+    with pytest.raises(StationError, match="No range of bob is kept for the hand 'left_hand'"):
+        ranges.use("left_hand", "bob")
+    assert ranges.use("left_hand", "ann")["remark"] == done["remark"]
+    with pytest.raises(StationError, match=r"There is no hand 'third'. Hands: left_hand"):
+        ranges.start("third")
+    with pytest.raises(StationError, match="'left_hand' is not being calibrated"):
+        ranges.finish("left_hand")
+    kept = store.path(HandCalibration, "left_hand.ann")
+    kept.write_text(kept.read_text().replace("thumb_ip", "elbow"))
+    with pytest.raises(ConfigError, match="is of other angles than this version measures"):
+        ranges.use("left_hand", "ann")
 
 
 def test_an_estop_holds_the_hand(headset):

@@ -15,7 +15,7 @@ from teleop_app.core.clock import FakeClock
 from teleop_app.core.config import StationConfig
 from teleop_app.core.errors import ConfigError, DeviceError, StationError
 from teleop_app.mapping.hand import HandRange, HandRetargeter
-from teleop_app.mapping.hand_calibration import HandCalibration
+from teleop_app.mapping.hand_calibration import HandRangeFinder
 from teleop_app.mapping.hand_features import FEATURES, hand_features, is_plausible_hand, pinch_gap
 from teleop_app.safety.hand_limiter import MAX_JOINT_SPEED_RAD_S, HandLimiter
 
@@ -133,7 +133,7 @@ def motion(low, high, samples=120, seconds=4.0):
 
 def test_a_stiff_hand_is_stretched_over_the_whole_range():
     low, high = USUAL.low.copy(), USUAL.low + 0.7 * (USUAL.high - USUAL.low)
-    watched = HandCalibration()
+    watched = HandRangeFinder()
     for joints, at_ns in motion(low, high):
         watched.add(joints, at_ns)
     found, remark = watched.result()
@@ -153,7 +153,7 @@ def test_a_pinch_is_measured_in_lengths_of_the_finger():
     met = hand(USUAL.low)
     met[9, :3] = met[4, :3]
     assert pinch_gap(met) == 0.0
-    watched = HandCalibration()
+    watched = HandRangeFinder()
     for joints, at_ns in motion(USUAL.low, USUAL.high):
         joints[4, :3] = joints[9, :3]
         watched.add(joints, at_ns)
@@ -173,7 +173,7 @@ def test_a_pinch_is_measured_in_lengths_of_the_finger():
     ],
 )
 def test_a_bad_calibration_is_refused_in_a_sentence(feed, why):
-    watched = HandCalibration()
+    watched = HandRangeFinder()
     for joints, at_ns in feed():
         watched.add(joints, at_ns)
     with pytest.raises(StationError, match=f"The range of the hand was not found: .*{why}"):
