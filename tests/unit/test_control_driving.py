@@ -423,6 +423,9 @@ class Base:
 
     at_rest = True
 
+    def watch(self, sample):
+        """Nothing is calibrated."""
+
     def tick(self, sample, engaged, now_ns, stopped):
         self.told.append((sample.source if sample else "", engaged, stopped))
         return ()
