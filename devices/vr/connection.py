@@ -40,6 +40,7 @@ class RateLimit:
         self._last_ns = 0
 
     def take(self, now_ns: int) -> bool:
+        """Whether one more is within the rate now."""
         gained = (now_ns - self._last_ns) / NS_PER_S * self._rate if self._last_ns else 0.0
         self._level, self._last_ns = min(self._rate, self._level + gained), now_ns
         if self._level < 1.0:

@@ -9,7 +9,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -59,6 +59,11 @@ class VideoService(Protocol):
         """Send video until the socket is closed. Runs in the server's loop."""
         ...
 
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """What was sent and dropped."""
+        ...
+
 
 class HeadsetServer:
     """Serves the page and its WebSockets.
@@ -92,6 +97,7 @@ class HeadsetServer:
         self._clock = clock
         self._welcome = dict(welcome)
         self._video = video
+        self._watching: dict[web.WebSocketResponse, str] = {}
         self._numbers = itertools.count(1)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
@@ -176,7 +182,7 @@ class HeadsetServer:
             leaving = [
                 each.close("the station stopped", WSCloseCode.GOING_AWAY) for each in self._hall.connections
             ]
-            await asyncio.gather(*leaving)
+            await asyncio.gather(*leaving, self._end_video(None, "the station stopped"))
         finally:
             open_still = [each.transport for each in runner.server.connections] if runner.server else []
             await runner.cleanup()
@@ -293,6 +299,7 @@ class HeadsetServer:
         for connection in self._hall.connections:
             if connection.client.id in gone:
                 await connection.close("the pairing was revoked")
+        await self._end_video(gone, "the pairing was revoked")
         return len(gone)
 
     async def _control_socket(self, request: web.Request) -> web.StreamResponse:
@@ -341,14 +348,26 @@ class HeadsetServer:
             return False
         return True
 
+    async def _end_video(self, clients: Collection[str] | None, why: str) -> None:
+        """Close the video of these clients, or of all."""
+        for socket, client in list(self._watching.items()):
+            if clients is None or client in clients:
+                with contextlib.suppress(ConnectionError, RuntimeError):
+                    await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=why.encode())
+
     async def _video_socket(self, request: web.Request) -> web.StreamResponse:
-        if self._client(request) is None:
+        client = self._client(request)
+        if client is None:
             return web.Response(status=401, text="Pair this browser first.")
         if self._video is None:
             return web.Response(status=404, text="This station shows no video.")
         socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_S, max_msg_size=MAX_MESSAGE_BYTES, compress=False)
         await socket.prepare(request)
-        await self._video.serve(socket)
+        self._watching[socket] = client.id
+        try:
+            await self._video.serve(socket)
+        finally:
+            del self._watching[socket]
         return socket
 
 

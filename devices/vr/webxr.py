@@ -236,7 +236,7 @@ class WebXrHeadset:
         }
         if driver is not None and driver.latency_ms >= 0:
             found["latency_ms"] = driver.latency_ms
-        return found
+        return {**found, **self._video.metrics} if self._video is not None else found
 
     @property
     def commands(self) -> Mapping[str, Callable[..., dict[str, Any]]]:

@@ -146,7 +146,7 @@ async function meet(message) {
   at('xr-note').textContent = vr || ar ? '' : 'This browser shows the station. To drive, open this page in a headset.';
   if (message.video && !wall) {
     const { CameraWall } = await import('./video.js');
-    wall = new CameraWall({ url: `wss://${location.host}/video` });
+    wall = new CameraWall({ url: `wss://${location.host}/video`, cycles: !message.base });
     wall.attachMonitor(at('cameras'));
     at('cameras').hidden = false;
     wall.start();

@@ -17,6 +17,7 @@ export function legendRows(welcome) {
   for (const [key, action] of Object.entries(welcome.actions)) rows.push([BUTTONS[key] ?? key, ACTIONS[action]]);
   if (welcome.precise !== 'none') rows.push(['Stick, pressed', 'precision mode of that hand']);
   if (welcome.base) rows.push(['Left stick; right stick sideways', 'drive and turn the base']);
+  else if (welcome.video) rows.push(['Left stick, sideways', 'the next camera large']);
   if (welcome.lift) rows.push(['Right stick up and down', 'raise and lower the lift']);
   rows.push(['Bare hands', 'pinch: middle finger holds, index grips']);
   return rows;

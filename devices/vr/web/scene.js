@@ -9,6 +9,7 @@ const COLOURS = {
 const PANEL_WIDTH_M = 1.0;
 const PANEL_AWAY_M = 1.25;
 const PANEL_BELOW_EYES_M = 0.38;
+const PANEL_BELOW_CAMERAS_M = 0.85;
 const GRID_M = 4;
 const GRID_STEP_M = 0.5;
 
@@ -83,13 +84,18 @@ export class Scene {
     const { x, y, z } = head.position;
     const [, , , , , , , , bx, , bz] = head.matrix; // the head's z axis points backwards
     const yaw = Math.atan2(bx, bz);
+    const below = this.#wall?.streams.length ? PANEL_BELOW_CAMERAS_M : PANEL_BELOW_EYES_M;
     this.#panelPlace = standing(
-      x - PANEL_AWAY_M * Math.sin(yaw), y - PANEL_BELOW_EYES_M, z - PANEL_AWAY_M * Math.cos(yaw), yaw, -0.35);
+      x - PANEL_AWAY_M * Math.sin(yaw), y - below, z - PANEL_AWAY_M * Math.cos(yaw), yaw, -Math.atan2(below, PANEL_AWAY_M));
   }
 
   draw(layer, viewer, controllers) {
     const gl = this.#gl;
-    if (!this.#panelPlace) this.placePanel(viewer.transform);
+    if (!this.#panelPlace) {
+      this.placePanel(viewer.transform);
+      this.#wall?.recentreXr({ seeThrough: this.#seeThrough });
+    }
+    this.#wall?.sticks(controllers);
     this.#updatePanel();
     gl.bindFramebuffer(gl.FRAMEBUFFER, layer.framebuffer);
     if (this.#seeThrough) gl.clearColor(0, 0, 0, 0);

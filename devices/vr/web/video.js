@@ -11,6 +11,7 @@ const NO_DECODER = 'This browser cannot decode video (no WebCodecs): the cameras
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 5000;
 const ASK_TIME_MS = 500;
+const FIRST_ANSWERS = 6;
 const XR_MS = 1000;
 
 export class CameraWall {
@@ -29,10 +30,13 @@ export class CameraWall {
   #hidden = new Set(JSON.parse(localStorage.getItem('hiddenCameras') ?? '[]'));
   #asked = '';
   #xrMs = -Infinity;
+  #cycles;
   #flicked = false;
 
-  constructor({ url }) {
+  /** @param {{url: string, cycles: boolean}} options whether the left stick is free to choose the large camera */
+  constructor({ url, cycles }) {
     this.#url = url;
+    this.#cycles = cycles;
   }
 
   /** Show the pictures in this element of the page. */
@@ -78,13 +82,14 @@ export class CameraWall {
     this.#planes.place(seeThrough);
   }
 
-  /** A thumbstick, pushed sideways, makes the next camera the large one. */
-  flick(x) {
+  /** The left stick, pushed sideways, makes the next camera the large one. */
+  sticks(controllers) {
+    const x = controllers.find(({ hand }) => hand === 0)?.stick[0] ?? 0;
     if (Math.abs(x) < 0.3) this.#flicked = false;
-    if (Math.abs(x) < 0.7 || this.#flicked) return;
+    if (!this.#cycles || this.#flicked || Math.abs(x) < 0.7) return;
     this.#flicked = true;
     const names = this.#shown().map(({ name }) => name);
-    if (names.length) this.#enlarge(names[Math.sign(x) > 0 ? 1 % names.length : names.length - 1]);
+    if (names.length) this.#enlarge(names[x > 0 ? 1 % names.length : names.length - 1]);
   }
 
   /** Streams that are shown, the large one first and the others in a ring behind it. */
@@ -151,13 +156,18 @@ export class CameraWall {
   #take(data) {
     if (typeof data === 'string') {
       const message = JSON.parse(data);
-      if (message.type === 'clock') this.#clock.answer(message.page_ms, message.host_ms, performance.now());
+      if (message.type === 'clock') this.#tellTime(message);
       else if (message.type === 'cameras') this.#introduce(message.cameras);
       return;
     }
     const packet = decodePacket(data);
     this.#socket.send(JSON.stringify({ type: 'got', number: packet.number }));
     this.#streams.get(this.#cameras[packet.camera]?.name)?.take(packet);
+  }
+
+  #tellTime({ page_ms: askedMs, host_ms: hostMs }) {
+    this.#clock.answer(askedMs, hostMs, performance.now());
+    if (this.#clock.answers < FIRST_ANSWERS) this.#askTime(); // at the start the page is busy and answers seem late
   }
 
   #introduce(cameras) {

@@ -11,6 +11,10 @@ export class StationClock {
     if (this.#answers.length > KEPT) this.#answers.shift();
   }
 
+  get answers() {
+    return this.#answers.length;
+  }
+
   get known() {
     return this.#answers.length > 0;
   }

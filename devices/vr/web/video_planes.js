@@ -1,10 +1,9 @@
 // The cameras in the headset: one large plane ahead, the others beside it, all beyond the reach of hands.
 
 const AWAY_M = 2.0;
-const LARGE_WIDTH_M = 1.5;
+const LARGE_WIDTH_M = 1.7;
 const SMALL_WIDTH_M = 0.72;
-const BESIDE_M = 1.28;
-const BELOW_EYES_M = 0.02;
+const BESIDE_M = 1.4;
 const ABOVE_ROOM_M = 0.95; // where the room is seen, the robot ahead stays free
 const CAPTION_ASPECT = 12;
 const CAPTION = [768, 64];
@@ -165,10 +164,10 @@ function inRow(place, count) {
 
 function planeMatrix({ x, y, z, yaw }, right, up, turn, width, height) {
   const [c, s] = [Math.cos(yaw), Math.sin(yaw)];
-  const away = AWAY_M - Math.abs(right) * 0.22;
+  const away = AWAY_M - Math.abs(right) * 0.22; // on a shallow arc around the eyes
   const [ct, st] = [Math.cos(yaw + turn), Math.sin(yaw + turn)];
   return [
     width * ct, 0, -width * st, 0, 0, height, 0, 0, st, 0, ct, 0,
-    x + right * c - away * s, y + up - BELOW_EYES_M, z - right * s - away * c, 1,
+    x + right * c - away * s, y + up, z - right * s - away * c, 1,
   ];
 }

@@ -65,10 +65,10 @@ export class CameraStream {
   words(nowMs) {
     if (this.problem) return this.problem;
     if (!this.frame) return 'no picture yet';
-    const seconds = (nowMs - this.cameMs) / 1000;
-    if (this.stale(nowMs)) return `no picture since ${this.wallTime.toLocaleTimeString()} (${seconds.toFixed(seconds < 10 ? 1 : 0)} s)`;
+    if (this.stale(nowMs)) return `no picture since ${this.wallTime.toLocaleTimeString('en-GB')}`;
     const lost = this.lost ? `, ${this.lost} lost` : '';
-    return `${Math.max(0, this.ageMs(nowMs)).toFixed(0)} ms, ${this.fps(nowMs).toFixed(0)} fps${lost}`;
+    const age = this.ageMs(nowMs);
+    return `${Number.isNaN(age) ? '-' : Math.max(0, age).toFixed(0)} ms, ${this.fps(nowMs).toFixed(0)} fps${lost}`;
   }
 
   /** Start anew with the next keyframe; the picture stays, as an old one. */
