@@ -91,10 +91,10 @@ class HandRetargeter:
             joints: Shape (25, 7), as tracked.
             capture_ns: When; the same again gives the same targets.
         """
-        if not is_plausible_hand(joints):
-            return None
         if self._target is not None and capture_ns == self._last_ns:
             return self._target
+        if not is_plausible_hand(joints):
+            return None
         dt_s = (capture_ns - self._last_ns) / NS_PER_S
         angles = self._filter.update(hand_features(joints), dt_s)
         share = (angles - self._range.low) / (self._range.high - self._range.low)

@@ -29,6 +29,10 @@ _WRIST: Final = 0
 _THUMB: Final = 1
 _FIRST: Final = {finger: 5 + 5 * number for number, finger in enumerate(FINGERS)}
 """Index of each finger's metacarpal; proximal, intermediate, distal and tip follow."""
+_BONE_STARTS: Final = np.array([1, 2, 3, *(first + bone for first in _FIRST.values() for bone in (1, 2, 3))])
+"""Three bones of the thumb, then three of each finger."""
+_BONE_ENDS: Final = _BONE_STARTS + 1
+_AHEAD: Final = np.array([[1.0, 0.0, 0.0]])
 _JOINTS: Final = 25
 _PALM_M: Final = (0.03, 0.2)
 _SHORTEST_BONE_M: Final = 1e-3
@@ -42,9 +46,7 @@ def is_plausible_hand(joints: Array) -> bool:
         return False
     points = joints[:, :3]
     palm_m = float(np.linalg.norm(points[_FIRST["middle"] + 1] - points[_WRIST]))
-    starts = [_THUMB, _THUMB + 1, _THUMB + 2]
-    starts += [first + bone for first in _FIRST.values() for bone in (1, 2, 3)]
-    bones = points[[start + 1 for start in starts]] - points[starts]
+    bones = points[_BONE_ENDS] - points[_BONE_STARTS]
     upright = abs(float(np.linalg.norm(joints[_WRIST, 3:])) - 1.0) < 0.01
     long_enough = bool((np.linalg.norm(bones, axis=1) > _SHORTEST_BONE_M).all())
     return upright and long_enough and _PALM_M[0] < palm_m < _PALM_M[1]
@@ -57,21 +59,16 @@ def hand_features(joints: Array) -> Array:
         joints: A plausible hand, left or right, in any frame, shape (25, 7).
     """
     points = joints[:, :3]
-    along, radial, palmar = _palm(joints)
-    thumb = [points[_THUMB + bone + 1] - points[_THUMB + bone] for bone in range(3)]
-    angles = [
-        float(np.arctan2(thumb[0] @ palmar, thumb[0] @ radial)),
-        _angle(thumb[0], along),
-        _angle(thumb[0], thumb[1]),
-        _angle(thumb[1], thumb[2]),
-    ]
-    for first in _FIRST.values():
-        bones = [points[first + bone + 1] - points[first + bone] for bone in (1, 2, 3)]
-        ahead, aside, inward = bones[0] @ along, bones[0] @ radial, bones[0] @ palmar
-        angles.append(float(np.arctan2(aside, np.hypot(ahead, inward))))
-        angles.append(float(np.arctan2(inward, ahead)))
-        angles += [_angle(bones[0], bones[1]), _angle(bones[1], bones[2])]
-    return np.array(angles)
+    bones = _unit(points[_BONE_ENDS] - points[_BONE_STARTS])
+    seen = bones @ _palm(joints).T  # ahead, towards the thumb's side, out of the palm
+    thumb, first = seen[0], seen[3::3]
+    aside = np.arctan2(first[:, 1], np.hypot(first[:, 0], first[:, 2]))
+    flexion = np.arctan2(first[:, 2], first[:, 0])
+    bends = _angles(bones[:-1], bones[1:])
+    fingers = np.stack([aside, flexion, bends[3::3], bends[4::3]], axis=1)
+    opposition = np.arctan2(thumb[2], thumb[1])
+    away = _angles(seen[:1], _AHEAD)
+    return np.concatenate([[opposition], away, bends[:2], fingers.ravel()])
 
 
 def pinch_gap(joints: Array) -> float:
@@ -81,20 +78,23 @@ def pinch_gap(joints: Array) -> float:
     return float(np.linalg.norm(points[_THUMB + 3] - points[first + 4]) / length)
 
 
-def _palm(joints: Array) -> tuple[Array, Array, Array]:
-    """Unit vectors: wrist to middle finger, towards the thumb's side, out of the palm."""
+def _palm(joints: Array) -> Array:
+    """Unit vectors in rows: wrist to middle finger, towards the thumb's side, out of the palm."""
     points = joints[:, :3]
     along = _unit(points[_FIRST["middle"] + 1] - points[_WRIST])
     across = points[_FIRST["index"] + 1] - points[_FIRST["little"] + 1]
     radial = _unit(across - (across @ along) * along)
-    normal = np.cross(along, radial)
+    (ax, ay, az), (rx, ry, rz) = along.tolist(), radial.tolist()
+    normal = np.array([ay * rz - az * ry, az * rx - ax * rz, ax * ry - ay * rx])
     back = quat_rotate(joints[_WRIST, 3:], _DORSAL)
-    return along, radial, -normal if normal @ back > 0.0 else normal
+    return np.stack([along, radial, -normal if normal @ back > 0.0 else normal])
 
 
-def _unit(vector: Array) -> Array:
-    return vector / max(float(np.linalg.norm(vector)), 1e-12)
+def _unit(vectors: Array) -> Array:
+    return vectors / np.maximum(np.sqrt((vectors * vectors).sum(axis=-1, keepdims=True)), 1e-12)
 
 
-def _angle(a: Array, b: Array) -> float:
-    return float(np.arctan2(np.linalg.norm(np.cross(a, b)), a @ b))
+def _angles(a: Array, b: Array) -> Array:
+    """Between unit vectors, row by row; exact for small angles and for those near half a turn."""
+    apart, along = a - b, a + b
+    return 2.0 * np.arctan2(np.sqrt((apart * apart).sum(axis=1)), np.sqrt((along * along).sum(axis=1)))

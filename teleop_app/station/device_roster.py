@@ -17,7 +17,12 @@ from teleop_app.station.roster import SIMULATED, is_simulated
 
 _OWN_DRIVERS: Final = (SIMULATED, "synthetic")
 """Parts of this program, not found by an entry point."""
-_CALIBRATED: Final = {DriverKind.FOLLOWER: "arms", DriverKind.INPUT: "arms", DriverKind.CAMERA: "cameras"}
+_CALIBRATED: Final = {
+    DriverKind.FOLLOWER: "arms",
+    DriverKind.INPUT: "arms",
+    DriverKind.CAMERA: "cameras",
+    DriverKind.HAND: "hands",
+}
 
 
 def robot_type(config: StationConfig) -> str:
