@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from devices.vr.frames import operator_from_openxr
 from teleop_app.core.geometry import Array, quat_from_rotvec, quat_multiply, quat_normalise, quat_rotate
 
 FINGERS: Final = ("index", "middle", "ring", "little")
@@ -25,7 +26,7 @@ def tracked_hand(
     turn: Array = _NOWHERE,
     place: Array = _NOWHERE,
 ) -> Array:
-    """Joints in WebXR's order, shape (25, 7); only the wrist's orientation is that of a real hand.
+    """Joints in WebXR's order, in the operator's axes, shape (25, 7); all have the orientation of the wrist.
 
     Args:
         angles: [rad] by name: `thumb_opposition`, `thumb_abduction`, `thumb_mcp`, `thumb_ip`, and of each
@@ -33,8 +34,8 @@ def tracked_hand(
         side: `left` or `right`.
         size: Factor on everything.
         lengths_m: See `LENGTHS_M`, shape (4, 4).
-        turn: Rotation vector [rad] from a hand with its palm down (-y) and its fingers ahead (-z).
-        place: Of the wrist [m].
+        turn: Rotation vector [rad], in OpenXR's axes; without it the palm is down, the fingers ahead.
+        place: Of the wrist [m], in OpenXR's axes.
     """
     radial = np.array([-1.0 if side == "right" else 1.0, 0.0, 0.0])
     points = np.zeros((25, 3))
@@ -46,7 +47,7 @@ def tracked_hand(
     joints = np.zeros((25, 7))
     joints[:, :3] = [quat_rotate(rotation, size * point) + place for point in points]
     joints[:, 3:] = quat_multiply(rotation, np.array([1.0, 0.0, 0.0, 0.0]))
-    return joints
+    return operator_from_openxr(joints)
 
 
 _AHEAD: Final = np.array([0.0, 0.0, -1.0])

@@ -17,13 +17,18 @@ from teleop_app.mapping.hand_features import FEATURES, hand_features, is_plausib
 _MIN_CUTOFF_HZ: Final = 2.0
 _BETA_HZ_PER_RAD_S: Final = 1.0
 
-_USUAL: Final = {"abduction": (-0.25, 0.25), "mcp": (0.1, 1.4), "pip": (0.1, 1.7), "dip": (0.05, 1.1)}
-_USUAL_THUMB: Final = {
-    "thumb_opposition": (0.2, 1.3),
+_USUAL_FLEXION: Final = {"mcp": (0.0, 1.3), "pip": (0.25, 1.5), "dip": (0.1, 1.0)}
+_USUAL: Final = {
+    "thumb_opposition": (0.4, 1.5),
     "thumb_abduction": (0.3, 0.9),
-    "thumb_mcp": (0.1, 0.8),
-    "thumb_ip": (0.1, 1.1),
+    "thumb_mcp": (0.1, 0.7),
+    "thumb_ip": (0.1, 1.0),
+    "index_abduction": (-0.15, 0.3),
+    "middle_abduction": (-0.35, 0.1),
+    "ring_abduction": (-0.45, 0.0),
+    "little_abduction": (-0.7, -0.1),
 }
+"""By hands that a Quest recorded (the poses of the emulator IWER): relaxed, pinching, pointing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,8 @@ class HandRange:
 
     @classmethod
     def usual(cls) -> HandRange:
-        """Comfortable ranges of an adult's hand, for whoever has not been measured."""
-        pairs = [_USUAL_THUMB.get(name) or _USUAL[name.split("_")[1]] for name in FEATURES]
+        """Ranges of an adult's hand, for whoever has not been measured."""
+        pairs = [_USUAL.get(name) or _USUAL_FLEXION[name.split("_")[1]] for name in FEATURES]
         return cls(*(np.array(side) for side in zip(*pairs, strict=True)))
 
 

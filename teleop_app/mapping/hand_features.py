@@ -36,8 +36,8 @@ _AHEAD: Final = np.array([[1.0, 0.0, 0.0]])
 _JOINTS: Final = 25
 _PALM_M: Final = (0.03, 0.2)
 _SHORTEST_BONE_M: Final = 1e-3
-_DORSAL: Final = np.array([0.0, 1.0, 0.0])
-"""In the frame of the wrist +Y comes out of the back of the hand (WebXR Hand Input, as in OpenXR)."""
+_DORSAL: Final = np.array([0.0, 0.0, 1.0])
+"""In the frame of the wrist, out of the back of the hand: WebXR's +Y, turned to the operator's axes."""
 
 
 def is_plausible_hand(joints: Array) -> bool:
