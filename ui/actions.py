@@ -58,6 +58,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("theme", "Dark or light", "Ctrl+T", Scope.GLOBAL, icon="theme-light-dark"),
     ActionSpec("sounds", "Sounds on or off", "Ctrl+M", Scope.GLOBAL, icon="volume-high"),
     ActionSpec("clutch", "Engage or release", "Space", Scope.COLLECT, icon="hand-back-right-outline"),
+    ActionSpec("leader.engage", "Engage or release the leader", "L", Scope.COLLECT, icon="link-variant"),
     ActionSpec("record", "Record or stop", "R", Scope.COLLECT, icon="record-circle-outline"),
     ActionSpec("save", "Save", "Return", Scope.COLLECT, icon="check"),
     ActionSpec("redo", "Redo", "Backspace", Scope.COLLECT, icon="restart"),

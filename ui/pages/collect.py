@@ -41,6 +41,7 @@ from ui.widgets.camera_tile import CameraTile, WidgetTile
 from ui.widgets.demonstrate_button import DemonstrateButton
 from ui.widgets.input_strip import InputStrip
 from ui.widgets.instruction_panel import InstructionPanel
+from ui.widgets.leader_button import LeaderButton
 from ui.widgets.mosaic import Mosaic
 from ui.widgets.record_panel import RecordPanel
 from ui.widgets.start_card import StartCard
@@ -192,6 +193,8 @@ class CollectPage(QWidget):
             "Shift with them nudges. Or drag the ball in the 3-D view: Shift for depth, Ctrl to turn.",
             key("precise"),
         )
+        self.leader = LeaderButton(key("leader.engage"))
+        self.leader.setVisible(bool(self._model.leaders))
         self.demonstrate = DemonstrateButton(key("demonstrate"))
         column = QFrame()
         column.setProperty("surface", "panel")
@@ -202,6 +205,7 @@ class CollectPage(QWidget):
         box.addWidget(self.instruction, 1)
         box.addWidget(self.stack)
         box.addWidget(self.arms)
+        box.addWidget(self.leader)
         box.addWidget(self.demonstrate)
         return column
 
@@ -220,6 +224,7 @@ class CollectPage(QWidget):
         self.verdict.discarded.connect(model.discard)
         self.arms.chosen.connect(self._choose_arm)
         self.arms.preciseClicked.connect(self._toggle_precise)
+        self.leader.clicked.connect(self._toggle_leader)
         self.demonstrate.clicked.connect(self._demonstrate)
         if self.scene_view is not None:
             self.scene_view.targetGrabbed.connect(self._on_grab)
@@ -236,6 +241,7 @@ class CollectPage(QWidget):
         bind("undo", model.undo, self)
         bind("next", model.next_instruction, self)
         bind("arm", self._next_arm, self)
+        bind("leader.engage", self._toggle_leader, self)
         bind("demonstrate", self._demonstrate, self)
         bind("gripper.toggle", model.driving.toggle_gripper, self)
         bind("precise", self._toggle_precise, self)
@@ -249,6 +255,8 @@ class CollectPage(QWidget):
         self._held_keys = self._actions.held_keys()
         if action_id == "demonstrate":
             self.demonstrate.set_key(self._actions.key_label("demonstrate"))
+        if action_id == "leader.engage":
+            self.leader.set_key(self._actions.key_label("leader.engage"))
         if action_id == "record":
             self.record.set_key(self._actions.key_label("record"))
 
@@ -264,6 +272,11 @@ class CollectPage(QWidget):
 
     def _toggle_clutch(self) -> None:
         self._model.toggle_clutch()
+        self._send_sample()
+        self.refresh()
+
+    def _toggle_leader(self) -> None:
+        self._model.toggle_leader()
         self._send_sample()
         self.refresh()
 
@@ -346,6 +359,7 @@ class CollectPage(QWidget):
         driving = self._model.driving
         self.arms.set_arms(driving.selected, driving.engaged or driving.dragging)
         self.arms.set_precise(driving.precise)
+        self.leader.set_driving(self._model.leaders.driving(self._model.tick))
         self.inputs.set_inputs(self._model.input_health())
         large = self.mosaic.large
         self._preview.refresh(self._model.recorder, large, large == SCENE_TILE)
@@ -454,6 +468,7 @@ class CollectPage(QWidget):
             self.record.retheme()
             self.arms.retheme()
             self.inputs.retheme()
+            self.leader.retheme()
             self.demonstrate.retheme()
 
     def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:

@@ -33,6 +33,7 @@ from ui.viewmodels.demonstration import Demonstration
 from ui.viewmodels.driving import NUDGES, KeyDriver
 from ui.viewmodels.input_health import InputHealth, InputWatch
 from ui.viewmodels.interventions import Intervention, InterventionWatch
+from ui.viewmodels.leaders import LeaderClutches
 from ui.viewmodels.strip_history import StripHistory
 from ui.viewmodels.trust import TrustView, TrustWatch
 from ui.viewmodels.verdict_remarks import remarks
@@ -130,6 +131,7 @@ class CollectModel(QObject):
         self._task_result: bool | None = None
         self.interventions = InterventionWatch()
         self._inputs = InputWatch(config)
+        self.leaders = LeaderClutches(port, config, lambda text: self.told.emit(text, False))
         self._trust_watch = TrustWatch()
         self._trust = TrustView()
 
@@ -222,11 +224,26 @@ class CollectModel(QObject):
 
     def toggle_clutch(self) -> None:
         """Engages the selected arm, or releases; refused with a sentence while a stop is latched."""
-        state = self._tick.state if self._tick is not None else None
-        if self.driving.engaged is None and state is ControlState.ESTOP:
-            self.told.emit("The e-stop is latched. Reset it at the top right, then engage.", False)
+        if self.driving.engaged is None and self._is_stopped():
             return
         self.driving.toggle_clutch()
+
+    def toggle_leader(self) -> None:
+        """Engages the leader of the selected arm, or lets go of the one that drives."""
+        if not self.leaders:
+            return
+        if not self.leaders.driving(self._tick):
+            if self._is_stopped():
+                return
+            self.driving.release_all()
+        self.leaders.toggle(self._tick, self.driving.selected)
+
+    def _is_stopped(self) -> bool:
+        """Whether a stop is latched; then that is told."""
+        stopped = self._tick is not None and self._tick.state is ControlState.ESTOP
+        if stopped:
+            self.told.emit("The e-stop is latched. Reset it at the top right, then engage.", False)
+        return stopped
 
     def on_recorder(self, status: RecorderStatus) -> None:
         """The recorder's state."""

@@ -16,6 +16,7 @@ from teleop_app.core.errors import TeleopError
 from teleop_app.core.types import ProcessState, ProcessStatus, StationStatus
 from ui.viewmodels.background import Background
 from ui.viewmodels.driver_catalog import BUILT_IN, DriverCatalog
+from ui.viewmodels.leaders import LEADERS
 from ui.viewmodels.setup import SetupModel, StationCommands
 from ui.viewmodels.setup_fields import DRIVER_FIELDS
 
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 
 SECTION_OF = {kind: section for section, (_, kind) in DRIVER_FIELDS.items()}
 CALIBRATED: Mapping[DriverKind, tuple[str, ...]] = {
-    DriverKind.INPUT: ("dynamixel-leader", "feetech-leader"),
+    DriverKind.INPUT: LEADERS,
     DriverKind.FOLLOWER: ("dynamixel", "feetech"),
     DriverKind.CAMERA: ("uvc", "stream", "realsense", "oak", "lerobot", "synthetic"),
 }
@@ -414,6 +415,13 @@ class DevicesModel(QObject):
     def pairing(self, device: StationDevice) -> Mapping[str, Any]:
         """Returns how to pair a headset and who is paired, empty while its page does not run."""
         return self._pairings.get(device.process, {})
+
+    def led_arms(self, device: StationDevice) -> tuple[str, ...]:
+        """Returns the arms that a leader leads, empty for any other device."""
+        if device.kind is not DriverKind.INPUT or device.driver not in LEADERS:
+            return ()
+        item = self._setup.value(device.place)
+        return tuple(item["arms"]) or tuple(arm["name"] for arm in self._setup.value("arms"))
 
     def command(self, device: StationDevice, command: str, text: str, **args: Any) -> None:
         """Gives a command to a device's process, and tells `text` when it was taken."""

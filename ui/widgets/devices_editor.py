@@ -7,6 +7,7 @@ from PyQt6.QtCore import QTimer, pyqtSignal
 from PyQt6.QtGui import QHideEvent, QShowEvent
 from PyQt6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from teleop_app.core.types import ProcessState
 from ui import theme
 from ui.viewmodels.devices import PAIRED, DevicesModel, StationDevice
 from ui.viewmodels.driver_catalog import DriverCatalog
@@ -14,6 +15,7 @@ from ui.viewmodels.setup import SetupModel
 from ui.widgets.device_finder import DeviceFinder
 from ui.widgets.device_row import DeviceRow
 from ui.widgets.driver_table import DriverTable
+from ui.widgets.leader_card import LeaderCard
 from ui.widgets.pairing_card import PairingCard
 
 _POLL_MS = 200
@@ -50,6 +52,7 @@ class DevicesEditor(QWidget):
         self._setup = setup
         self.rows: dict[str, DeviceRow] = {}
         self.pairing: dict[str, PairingCard] = {}
+        self.leaders: dict[str, LeaderCard] = {}
         title = QLabel("Devices")
         title.setProperty("kind", "title")
         self._intro = QLabel(_INTRO)
@@ -85,11 +88,10 @@ class DevicesEditor(QWidget):
         devices = self._model.devices()
         keys = [_key(device) for device in devices]
         for key in [key for key in self.rows if key not in keys]:
-            row = self.rows.pop(key)
-            self.pairing.pop(key, None)
-            self._rows.removeWidget(row)
-            row.setParent(None)
-            row.deleteLater()
+            self._drop_row(key)
+        for key, device in zip(keys, devices, strict=True):
+            if key in self.leaders and self.leaders[key].arms != self._model.led_arms(device):
+                self._drop_row(key)
         for position, (key, device) in enumerate(zip(keys, devices, strict=True)):
             if key not in self.rows:
                 self.rows[key] = self._make_row(key, device)
@@ -99,6 +101,14 @@ class DevicesEditor(QWidget):
         self.finder.set_arms(tuple(each["name"] for each in self._setup.value("arms")))
         self._intro.setText(_INTRO if self._setup.linked else f"{_INTRO} {_NO_STATION}")
         self._refresh_live()
+
+    def _drop_row(self, key: str) -> None:
+        row = self.rows.pop(key)
+        self.pairing.pop(key, None)
+        self.leaders.pop(key, None)
+        self._rows.removeWidget(row)
+        row.setParent(None)
+        row.deleteLater()
 
     def _make_row(self, key: str, device: StationDevice) -> DeviceRow:
         row = DeviceRow(device, self._model.calibratable(device))
@@ -114,7 +124,26 @@ class DevicesEditor(QWidget):
             )
             self.pairing[key] = card
             row.add_below(card)
+        arms = self._model.led_arms(device)
+        if arms:
+            self._add_leader(key, row, arms)
         return row
+
+    def _add_leader(self, key: str, row: DeviceRow, arms: tuple[str, ...]) -> None:
+        model, card = self._model, LeaderCard(row.device.name, arms)
+
+        def engage(arm: str, on: bool) -> None:
+            text = f"{row.device.name} asks for the {arm} arm" if on else f"Let go of the {arm} arm"
+            model.command(row.device, "engage", text, on=on, arm=arm)
+
+        def follow(arm: str, on: bool) -> None:
+            text = "goes to where its arm is" if on else "is set free"
+            model.command(row.device, "follow", f"{row.device.name} {text}", on=on, arm=arm)
+
+        card.engaged.connect(engage)
+        card.followed.connect(follow)
+        self.leaders[key] = card
+        row.add_below(card)
 
     def _refresh_live(self) -> None:
         for key, row in self.rows.items():
@@ -122,6 +151,9 @@ class DevicesEditor(QWidget):
             row.show_live(live, self._model.problem_of(row.device))
             if key in self.pairing:
                 self.pairing[key].show_answer(self._model.pairing(row.device))
+            if key in self.leaders:
+                running = live.state is ProcessState.RUNNING
+                self.leaders[key].show_state(live.device_state if running else "")
 
     def showEvent(self, a0: QShowEvent | None) -> None:
         """Asks for live values while they are seen."""
@@ -139,6 +171,8 @@ class DevicesEditor(QWidget):
         """Takes the colours of the theme in force."""
         for row in self.rows.values():
             row.retheme()
+        for card in self.leaders.values():
+            card.retheme()
         self.table.refresh()
         self.finder.retheme()
         self._refresh_live()
