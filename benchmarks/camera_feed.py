@@ -62,7 +62,7 @@ class CameraFeed:
         seq, due_ns = 0, time.monotonic_ns()
         while not self._stop.wait(max(0, due_ns - time.monotonic_ns()) / NS_PER_S):
             source.latch(due_ns)
-            for name in self._formats.keys() - self.silent:
+            for name in [each for each in self._formats if each not in self.silent]:
                 capture_ns = source.grab(name, images[name])
                 payload = encoders[name].encode(images[name])
                 self.last[name] = images[name].copy()

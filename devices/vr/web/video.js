@@ -88,15 +88,24 @@ export class CameraWall {
     if (Math.abs(x) < 0.3) this.#flicked = false;
     if (!this.#cycles || this.#flicked || Math.abs(x) < 0.7) return;
     this.#flicked = true;
-    const names = this.#shown().map(({ name }) => name);
-    if (names.length) this.#enlarge(names[x > 0 ? 1 % names.length : names.length - 1]);
+    const names = this.#visible().map(({ name }) => name);
+    const now = Math.max(0, names.indexOf(this.#large));
+    if (names.length) this.#enlarge(names[(now + (x > 0 ? 1 : names.length - 1)) % names.length]);
   }
 
-  /** Streams that are shown, the large one first and the others in a ring behind it. */
+  /** Streams that are shown, the large one first; of the next two, a left one stands left of a right one. */
   #shown() {
-    const all = this.streams.filter(({ name }) => !this.#hidden.has(name));
-    const first = Math.max(0, all.findIndex(({ name }) => name === this.#large));
-    return [...all.slice(first), ...all.slice(0, first)];
+    const all = this.#visible();
+    const large = all.find(({ name }) => name === this.#large) ?? all[0];
+    const others = all.filter((stream) => stream !== large);
+    if (others.length > 1 && /right/i.test(others[0].name) && !/right/i.test(others[1].name)) {
+      [others[0], others[1]] = [others[1], others[0]];
+    }
+    return large ? [large, ...others] : [];
+  }
+
+  #visible() {
+    return this.streams.filter(({ name }) => !this.#hidden.has(name));
   }
 
   #enlarge(name) {
