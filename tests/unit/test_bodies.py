@@ -72,14 +72,14 @@ class Headset:
                 return
         pytest.fail("the sockets did not find each other")
 
-    def turn(self, twist=None, lift=0.0, clutch=True, sample=True, fingers=None):
+    def turn(self, twist=None, lift=0.0, clutch=True, sample=True, fingers=None, precise=False, source="vr"):
         now_ns = self.clock.now_ns()
         self._physics.write(pack_state(0.0, HOME, 0 * HOME, 0 * HOME), now_ns, 1)
         if sample:
             self._seq += 1
-            arms = {"left": ArmInput(clutch, pose=POSE, hand=fingers)}
+            arms = {"left": ArmInput(clutch, pose=POSE, hand=fingers, precise=precise)}
             asked = None if twist is None else np.array(twist, dtype=float)
-            sent = InputSample("vr", Actor.HUMAN, self._seq, now_ns, arms, base_twist=asked, lift_m_s=lift)
+            sent = InputSample(source, Actor.HUMAN, self._seq, now_ns, arms, base_twist=asked, lift_m_s=lift)
             self._hand.send("input", sent)
             self.process._inputs.wait(0.05)
         self.process.turn(Cycle(now_ns, now_ns, 0))
@@ -186,6 +186,20 @@ def test_an_estop_brings_base_and_lift_to_rest_within_the_limits(headset):
     headset.process.reset_estop()
     headset.turns(0.2, [0.4, 0, 0])  # the clutch is held still: no new edge
     assert not headset.stream("base/sent")[1][-1].any()
+
+
+def test_one_source_drives_and_precision_mode_slows_it(headset):
+    headset.turns(0.1, [0.0, 0, 0], clutch=False, source="other")
+    headset.turns(0.6, [0.2, 0, 0], lift=0.1, precise=True)
+    scale = headset.process._mapping.precision_scale
+    assert headset.stream("base/sent")[1][-1] == pytest.approx([0.2 * scale, 0, 0])
+    assert headset.stream("lift/sent")[1][-1] == pytest.approx(0.1 * scale)
+    for _ in range(10):
+        headset.turn([0.4, 0.4, 0.8], source="other")
+        headset.turn([0.2, 0, 0], lift=0.1, precise=True)
+    headset.turn(sample=False)
+    assert headset.stream("base/sent")[1][-1] == pytest.approx([0.2 * scale, 0, 0])
+    assert any(e.kind == "control.refused" and e.fields["source"] == "other" for e in headset.events)
 
 
 def test_a_silent_headset_stops_the_base(headset):
