@@ -29,7 +29,18 @@ def test_an_adapter_is_found_by_either() -> None:
 @pytest.mark.parametrize(
     ("port", "serial", "sentence"),
     [
-        ("", "", "The options of 'lead' name no port. Give `port`, or `serial` of its adapter."),
+        (
+            "",
+            "",
+            "The options of 'lead' name no adapter: neither `serial` nor `port` is given; connected are the "
+            "serial numbers FT1, 5A7C. Give the option `serial`; Setup, Devices, Find devices fills it in.",
+        ),
+        (
+            "/dev/no-such-port",
+            "",
+            "The port /dev/no-such-port of 'lead' is not there, and the option `serial` names no adapter: "
+            "connected are the serial numbers FT1, 5A7C. Plug it in, or give `serial` instead of `port`.",
+        ),
         ("", "X9", "The adapter 'X9' of 'lead' is not connected: connected are FT1, 5A7C. Plug it in."),
         (
             "/dev/ttyUSB0",
