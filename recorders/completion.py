@@ -116,8 +116,9 @@ class _Memory:
 def _cut(container: Container) -> int:
     """Where what stays ends: behind the last chunk whose index is whole, and other records behind it."""
     contents = container.contents
-    if METADATA_FOOTER in contents.metadata_places:
-        return contents.metadata_places[METADATA_FOOTER][0]
+    footers = [at for name, at, _ in contents.metadata_places if name == METADATA_FOOTER]
+    if footers:
+        return footers[-1]
     if contents.chunks and not contents.chunks[-1].index_length:
         last = contents.chunks[-1]
         return last.start if container.is_pinned(last) else last.start + last.length
@@ -137,7 +138,7 @@ def _write_tail(output: _Memory, container: Container, footer: EpisodeFooter, cu
     contents = container.contents
     writer = McapWriter(output, cut, crc)
     counts: Counter[int] = Counter()
-    for name, (at, whole) in contents.metadata_places.items():
+    for name, at, whole in contents.metadata_places:
         if at < cut:
             writer.note_metadata(at, whole, name)
     for name, (at, whole) in contents.attachments.items():

@@ -28,7 +28,7 @@ class EpisodeFile:
         StorageError: It cannot be made.
 
     Attributes:
-        header: As given.
+        header: As written last.
         counts: Messages by topic.
         first_utc_ns: Earliest message time that was noted with `extend`, 0 before the first.
         last_utc_ns: Latest one.
@@ -45,6 +45,11 @@ class EpisodeFile:
         self._file = AppendFile(path, sync_s, calls)
         self._mcap = McapWriter(self._file)
         self._mcap.start(PROFILE, f"teleop-app {header.software}")
+        self._mcap.add_metadata(METADATA_HEADER, to_metadata(header))
+
+    def rewrite_header(self, header: EpisodeHeader) -> None:
+        """Write the header again: the last one in a file counts."""
+        self.header = header
         self._mcap.add_metadata(METADATA_HEADER, to_metadata(header))
 
     @property

@@ -65,6 +65,10 @@ class EpisodeFooters:
         self._first_ns = min(self._first_ns, at_ns)
         self._last_ns = max(self._last_ns, at_ns)
 
+    def rewrite_header(self, header: EpisodeHeader) -> None:
+        """The header names more streams from now on."""
+        self._header = self._times.header = header
+
     def turn(self, topic: str) -> None:
         """What a topic lost up to here belongs to the file before."""
         self._lost_at_turn[topic] = self._ledger.lost_by_reason().get(topic, {})

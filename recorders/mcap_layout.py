@@ -57,6 +57,8 @@ class Contents:
         whole_bytes: Length up to the last whole record.
         cut_messages: Messages taken from a chunk whose end is missing.
         damaged: A record in the middle of a file without an end cannot be read; what follows is left out.
+        metadata: By name; of records with the same name the last one.
+        metadata_places: Name, start and length of each record.
         statistics: None when truncated.
     """
 
@@ -70,7 +72,7 @@ class Contents:
     channels: dict[int, Channel] = field(default_factory=dict)
     chunks: list[ChunkPlace] = field(default_factory=list)
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)
-    metadata_places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    metadata_places: list[tuple[str, int, int]] = field(default_factory=list)
     attachments: dict[str, tuple[int, int]] = field(default_factory=dict)
     statistics: Statistics | None = None
 

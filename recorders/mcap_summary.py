@@ -94,7 +94,7 @@ def add_metadata(file: McapFile, contents: Contents, at: int, whole: int) -> Non
     """Note the metadata record that starts at `at`."""
     record = Metadata.read(stream(file.record(at, whole, MAX_METADATA_BYTES)))
     contents.metadata[record.name] = record.metadata
-    contents.metadata_places[record.name] = at, whole
+    contents.metadata_places.append((record.name, at, whole))
 
 
 def add_attachment(file: McapFile, contents: Contents, at: int, whole: int) -> None:

@@ -88,7 +88,10 @@ def topic_clock(stream: str) -> str:
 
 
 METADATA_HEADER = "teleop.header"
-"""Metadata record at the start of the file: an `EpisodeHeader`."""
+"""Metadata record at the start of the file: an `EpisodeHeader`.
+
+It comes again, whole, when a stream or a microphone joins the open episode; the last one counts.
+"""
 METADATA_FOOTER = "teleop.footer"
 """Metadata record at its end: an `EpisodeFooter`."""
 TOPIC_TICK = "/control/tick"

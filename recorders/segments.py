@@ -157,6 +157,12 @@ class EpisodeFiles:
             self._attached.append((name, media_type, content))
         self._file.attach(utc_ns, name, media_type, content)
 
+    def rewrite_header(self, header: EpisodeHeader) -> None:
+        """Write the header again, each file with its own number; those that come have it too."""
+        self._header = header
+        for file in self._open_files():
+            file.rewrite_header(dataclasses.replace(header, segment=file.header.segment))
+
     def end_preface(self) -> None:
         """What was put so far begins every file, since each must stand alone.
 

@@ -34,6 +34,7 @@ MAX_BATCH_SAMPLES = 10_000
 MAX_STREAM_VALUES = 4096
 MAX_NAMES = 256
 """Clocks, and force sensors, that an episode holds."""
+UNKNOWN = "nothing said what it measures"
 NEW_FORMAT = "its format is not the one that the episode began with"
 TOO_MANY_SAMPLES = f"it held more than {MAX_BATCH_SAMPLES} samples"
 BAD_NAME = f"its name was no topic name, or there were more than {MAX_NAMES} of its kind"
@@ -55,17 +56,21 @@ class SensorWriter:
     def __init__(self, sink: MessageSink, header: EpisodeHeader) -> None:
         self._sink = sink
         self._ledger = sink.ledger
-        self._streams = {stream.name: stream for stream in header.streams}
-        self._audio = {source.name: source for source in header.audio}
+        self.rewrite_header(header)
         self._force_names = set(header.force_sensors)
         self._clock_names: set[str] = set()
+
+    def rewrite_header(self, header: EpisodeHeader) -> None:
+        """The header names more streams and microphones from now on."""
+        self._streams = {stream.name: stream for stream in header.streams}
+        self._audio = {source.name: source for source in header.audio}
 
     def add_stream(self, batch: StreamBatch) -> int:
         """Samples of a numeric stream; how many of them were written."""
         topic, stream = topic_stream(batch.stream), self._streams.get(batch.stream)
         count = max(1, len(batch.capture_ns))
         if stream is None:
-            self._ledger.refuse(topic, UNDECLARED, count)
+            self._ledger.refuse(topic, UNKNOWN, count)
             return 0
         if len(batch.capture_ns) == 0:
             return 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +20,11 @@ from recorders.schema import (
     ATTACHMENT_PREVIEW,
     ATTACHMENT_ROBOT,
     TOPIC_INSTRUCTION,
+    AudioHeader,
     EpisodeFooter,
     EpisodeHeader,
     SegmentRef,
+    StreamHeader,
     topic_video,
 )
 from recorders.segments import EpisodeFiles
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 MAX_PREVIEW_BYTES = 1 << 20
+MAX_JOINED = 64
+"""Streams and microphones that may join an open episode: each one writes the header again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,8 @@ class EpisodeWriter:
         self._preview = b""
         self._footers = EpisodeFooters(self.header, self.ledger)
         self._finished: FinishedEpisode | None = None
+        self._joined = 0
+        self._turned_away: set[str] = set()
         self._files = EpisodeFiles(
             path,
             self.header,
@@ -212,6 +219,36 @@ class EpisodeWriter:
     def lost_frames(self, camera: str) -> int:
         """Frames of a camera lost so far."""
         return self.ledger.lost[topic_video(camera)]
+
+    def join(self, *, streams: Iterable[StreamHeader] = (), audio: Iterable[AudioHeader] = ()) -> None:
+        """Streams and microphones that came after the episode began: the header, with them, is written again.
+
+        Those that the header names already stay as they are; one that cannot be recorded is told in the
+        footer, as are those beyond `MAX_JOINED`.
+        """
+        known = {stream.name for stream in self.header.streams} | self._turned_away
+        heard = {source.name for source in self.header.audio} | self._turned_away
+        new_streams = tuple(stream for stream in streams if stream.name not in known)
+        new_audio = tuple(source for source in audio if source.name not in heard)
+        if not new_streams and not new_audio:
+            return
+        self._joined += len(new_streams) + len(new_audio)
+        if self._joined > MAX_JOINED:
+            self.ledger.note(f"More than {MAX_JOINED} streams came during the episode; the rest is left out.")
+            return
+        wanted = dataclasses.replace(
+            self.header,
+            streams=(*self.header.streams, *new_streams),
+            audio=(*self.header.audio, *new_audio),
+        )
+        self.header, unsound = with_sound_streams(wanted)
+        for sentence in unsound:
+            self.ledger.note(sentence)
+        kept = {item.name for item in (*self.header.streams, *self.header.audio)}
+        self._turned_away |= {item.name for item in (*new_streams, *new_audio)} - kept
+        self._files.rewrite_header(self.header)
+        self._footers.rewrite_header(self.header)
+        self._sensor.rewrite_header(self.header)
 
     def add_tick(self, tick: ControlTick) -> None:
         """A control tick: its joint streams, operator poses and state.

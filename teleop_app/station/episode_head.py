@@ -68,7 +68,7 @@ def episode_header(
         force_sensors=force_sensors,
         software=teleop_app.__version__,
         start_ns=start_ns,
-        streams=tuple(_stream_header(setup) for setup in streams),
+        streams=tuple(stream_header(setup) for setup in streams),
         audio=tuple(audio),
         latencies=tuple(_latency_header(section) for section in config.latencies),
         devices=station_devices(config),
@@ -85,7 +85,8 @@ def _latency_header(section: LatencySection) -> LatencyHeader:
     )
 
 
-def _stream_header(setup: StreamSetup) -> StreamHeader:
+def stream_header(setup: StreamSetup) -> StreamHeader:
+    """A numeric stream as an episode names it."""
     return StreamHeader(
         name=setup.name,
         kind=setup.kind,

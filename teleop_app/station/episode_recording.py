@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from recorders.schema import (
     TOPIC_TICK,
     TOPIC_WORLD,
+    AudioHeader,
     EpisodeHeader,
     topic_audio,
     topic_depth,
@@ -26,9 +27,12 @@ from teleop_app.core.types import (
     InputSample,
     Sample,
     StreamBatch,
+    StreamSetup,
     VideoPacket,
     WorldState,
 )
+from teleop_app.station.episode_head import stream_header
+from teleop_app.station.joining_streams import JoiningStreams
 from teleop_app.station.preview_strip import PreviewStrip
 from teleop_app.station.roster import is_device_process
 from teleop_app.station.thumbnail import LiveThumbnail, thumbnail_camera
@@ -109,6 +113,7 @@ class Recording:
         self._silences = {"control": _Silence(opened_ns, NS_PER_S // writer.header.control_rate_hz)}
         self._silences |= {camera.name: _Silence(opened_ns, NS_PER_S // camera.fps) for camera in cameras}
         self._silences |= _sensor_silences(writer.header, opened_ns)
+        self._joining = JoiningStreams(stream.name for stream in writer.header.streams)
         self._shown = thumbnail_camera(names)
         self.thumbnail = LiveThumbnail()
         self.preview = PreviewStrip()
@@ -149,15 +154,33 @@ class Recording:
             self.writer.add_force(sample)
         elif isinstance(sample, StreamBatch):
             self._heard(topic_stream(sample.stream), now_ns)
-            self.writer.add_stream(sample)
+            for batch in self._joining.take(sample, now_ns):
+                self.writer.add_stream(batch)
         elif isinstance(sample, DepthPacket):
             self._heard(topic_depth(sample.camera), now_ns)
             self.writer.add_depth(sample)
         elif isinstance(sample, AudioBlock):
             self._heard(topic_audio(sample.source), now_ns)
+            if sample.source not in {source.name for source in self.writer.header.audio}:
+                self.writer.join(audio=[AudioHeader(sample.source, sample.rate_hz, sample.channels)])
             self.writer.add_audio(sample)
         else:
             self.writer.add_clock(sample)
+
+    def introduce(self, setup: StreamSetup, now_ns: int) -> None:
+        """A stream says what it measures; one that the episode did not begin with joins it.
+
+        Raises:
+            StorageError: The disk is full or broken.
+        """
+        batches = self._joining.introduce(setup)
+        if batches is None:
+            return
+        self.writer.join(streams=[stream_header(setup)])
+        for topic, silence in _sensor_silences(self.writer.header, now_ns).items():
+            self._silences.setdefault(topic, silence)
+        for batch in batches:
+            self.writer.add_stream(batch)
 
     def _take_event(self, event: Event) -> None:
         """An event; one that tells of a loss also marks the episode, or gives a gap its reason."""
@@ -197,6 +220,8 @@ class Recording:
         if not self.writer.would_wait:
             for packet in self._start.release(now_ns):
                 self._write(packet)
+            for batch in self._joining.overdue(now_ns):
+                self.writer.add_stream(batch)
             self.writer.poll()
         said = []
         for stream, silence in self._silences.items():
@@ -218,6 +243,8 @@ class Recording:
         if not self._start.open:
             for packet in self._start.release(now_ns + ALIGN_NS):
                 self._write(packet)
+        for batch in self._joining.rest():
+            self.writer.add_stream(batch)
         for stream, silence in self._silences.items():
             silent_ns = now_ns - silence.last_ns
             if silence.is_silent(now_ns):

@@ -20,6 +20,7 @@ from teleop_app.core.types import CameraSetup, Event, Sample, StreamSetup, TaskS
 from teleop_app.station.episode_flow import EpisodeFlow, Step, Steps
 from teleop_app.station.episode_head import calibration_attachments, episode_attachments, episode_header
 from teleop_app.station.episode_recording import Preroll, Recording
+from teleop_app.station.joining_streams import is_recorded
 from teleop_app.station.process import ProcessContext
 from teleop_app.station.recorder_catalog import OpenSession, RecorderCatalog
 from teleop_app.station.recorder_feed import SampleFeed
@@ -150,6 +151,17 @@ class EpisodeWork:
             for value, arrived_ns in self._feed.take(limit):
                 if isinstance(value, Sample):
                     recording.take(value, arrived_ns)
+        except StorageError as error:
+            self._storage_failed(error)
+
+    def introduce(self, setup: StreamSetup) -> None:
+        """A numeric stream says what it measures; one that is new joins the open episode."""
+        now_ns = self._clock.now_ns()
+        self.streams[setup.name] = (setup, now_ns)
+        if self.recording is None:
+            return
+        try:
+            self.recording.introduce(setup, now_ns)
         except StorageError as error:
             self._storage_failed(error)
 
@@ -307,7 +319,9 @@ class EpisodeWork:
             self.force_sensors,
             start_ns=key_ns,
             streams=[
-                setup for setup, heard_ns in self.streams.values() if key_ns - heard_ns < _STREAM_GONE_NS
+                setup
+                for setup, heard_ns in self.streams.values()
+                if key_ns - heard_ns < _STREAM_GONE_NS and is_recorded(setup)
             ],
             audio=self.microphones.values(),
         )
@@ -328,6 +342,9 @@ class EpisodeWork:
             self.event("recorder.fault", error.sentence, episode=header.uuid)
             raise
         self.recording = Recording(writer, key_ns, preroll, self._clock.now_ns())
+        for setup, _ in self.streams.values():
+            if not is_recorded(setup):
+                self.recording.introduce(setup, self._clock.now_ns())
         self._feed.recording = True
         self._losses = LossWatch(writer.ledger, self._feed, self._clock.now_ns())
         self._want_keyframe()

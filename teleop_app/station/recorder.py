@@ -217,7 +217,7 @@ class RecorderProcess:
                 for process in value.processes:
                     self._listen_to(process.process)
             elif isinstance(value, StreamSetup):
-                self._work.streams[value.name] = (value, self._clock.now_ns())
+                self._work.introduce(value)
             elif isinstance(value, Event):
                 self._hear_event(value)
 

@@ -269,7 +269,7 @@ class SimulationProcess:
 
     def _publish_setups(self, now_ns: int) -> None:
         if self._publisher is not None and now_ns >= self._setup_due_ns:
-            self._setup_due_ns = now_ns + NS_PER_S
+            self._setup_due_ns = now_ns + NS_PER_S // 5
             for stream in _WRENCHES:
                 self._publisher.send("stream", stream)
 

@@ -568,6 +568,30 @@ def test_the_cameras_word_on_a_loss_is_in_the_status_and_in_the_episode(station:
         assert reader.footer.lost_by_reason[topic][reason] == 3
 
 
+def test_a_stream_that_introduces_itself_after_the_record_key_is_recorded_whole(station: FakeStation) -> None:
+    setup = StreamSetup("left/wrench", "wrench", ("fx",), "N", "left", 100.0)
+    simulation = station.publishers["simulation"]
+    opened(station)
+    station.call("record")
+    seq = 0
+
+    def sent(enough: int) -> bool:
+        nonlocal seq
+        times = np.array([time.monotonic_ns()])
+        simulation.send("batch/left/wrench", StreamBatch("left/wrench", seq, times, np.ones((1, 1))))
+        seq += 1
+        return seq >= enough
+
+    station.settle(lambda: sent(5))
+    simulation.send("stream", setup)
+    station.settle(lambda: "left/wrench" in station.recorder._work.streams)
+    station.settle(lambda: sent(10))
+    with EpisodeReader(Path(station.call("stop")["path"])) as reader:
+        assert [stream.name for stream in reader.header.streams] == ["left/wrench"]
+        assert len(reader.stream("left/wrench").capture_ns) == 10
+        assert reader.footer is not None and "/stream/left/wrench" not in reader.footer.lost
+
+
 def test_a_process_that_the_station_names_is_heard_too(station: FakeStation) -> None:
     headset = Publisher(station.endpoints.publish("headset"))
     known = [ProcessStatus("headset", 1, ProcessState.RUNNING, 0)]

@@ -12,13 +12,20 @@ import pytest
 
 from recorders.episode_file import EpisodeFile
 from recorders.reader import EpisodeReader
-from recorders.schema import ATTACHMENT_PREVIEW, TOPIC_INPUT, TOPIC_TICK, EpisodeHeader, topic_video
+from recorders.schema import (
+    ATTACHMENT_PREVIEW,
+    TOPIC_INPUT,
+    TOPIC_TICK,
+    EpisodeHeader,
+    StreamHeader,
+    topic_video,
+)
 from recorders.segment_names import episode_paths, segment_paths
 from recorders.synthetic import feed, synthetic_header, synthetic_samples
 from recorders.verify import verify_file
 from recorders.writer import Attachment, EpisodeWriter, FinishedEpisode
 from teleop_app.core.errors import EpisodeError
-from teleop_app.core.types import ControlTick, Sample, VideoPacket
+from teleop_app.core.types import ControlTick, Sample, StreamBatch, VideoPacket
 
 HEADER = synthetic_header(("overhead", "left_wrist"), 64, 48)
 SAMPLES = list(synthetic_samples(HEADER, 7.0, HEADER.anchor_monotonic_ns))
@@ -63,6 +70,32 @@ def parted(tmp_path_factory: pytest.TempPathFactory) -> FinishedEpisode:
 def copied(parted: FinishedEpisode, tmp_path: Path) -> FinishedEpisode:
     folder = shutil.copytree(parted.path.parent, tmp_path / "episodes")
     return replace(parted, path=folder / parted.path.name)
+
+
+def test_a_stream_that_joins_is_named_by_the_files_that_hold_it(tmp_path: Path) -> None:
+    stream = StreamHeader("wrist", "wrench", ("fx",), "N", "wrist", 100.0, "linear")
+    samples = list(synthetic_samples(replace(HEADER, streams=(stream,)), 7.0, HEADER.anchor_monotonic_ns))
+    path = tmp_path / "open" / f"{HEADER.uuid}.mcap"
+    path.parent.mkdir()
+    writer = EpisodeWriter(path, HEADER, destination=tmp_path / path.name, segment_s=2.5)
+    since_ns = HEADER.anchor_monotonic_ns + 4_200_000_000
+    batches = 0
+    for sample in samples:
+        if isinstance(sample, StreamBatch):
+            if sample.capture_ns[0] < since_ns:
+                continue
+            writer.join(streams=[stream])
+            batches += len(sample.capture_ns)
+        feed(writer, sample)
+    finished = writer.finish("success")
+    with EpisodeReader(finished.path) as reader:
+        assert reader.header.streams == (stream,)
+        assert len(reader.stream("wrist").capture_ns) == batches > 200
+    named = []
+    for file in (*segment_paths(tmp_path, HEADER.uuid), finished.path):
+        with EpisodeReader(file, alone=True) as reader:
+            named.append((reader.header.segment, len(reader.header.streams)))
+    assert named == [(0, 0), (1, 1), (2, 1)]
 
 
 def test_a_short_episode_is_one_file(whole: FinishedEpisode) -> None:

@@ -14,8 +14,9 @@ from recorders.reader import EpisodeReader
 from recorders.schema import AudioHeader, StreamHeader
 from recorders.synthetic import synthetic_header, synthetic_packets
 from recorders.writer import EpisodeWriter
-from teleop_app.core.types import AudioBlock, ClockFit, Event, StreamBatch
+from teleop_app.core.types import AudioBlock, ClockFit, Event, StreamBatch, StreamSetup
 from teleop_app.station.episode_recording import SILENT_NS, Recording
+from teleop_app.station.joining_streams import PATIENCE_NS
 from teleop_app.station.preview_strip import HEIGHT_PX, PreviewStrip
 
 HEADER = synthetic_header(("overhead",), 64, 48)
@@ -54,6 +55,57 @@ def test_sensor_streams_sound_and_clocks_are_recorded(tmp_path: Path) -> None:
     assert finished.footer.counts["/audio/mic"] == 3
     assert not finished.footer.lost
     assert finished.footer.counts["/clock/overhead"] == 1
+
+
+SETUP = StreamSetup("wrist", "wrench", ("fx", "fy"), "N", "wrist", 500.0)
+
+
+def test_samples_wait_until_their_stream_says_what_it_measures(tmp_path: Path) -> None:
+    recording = recording_of(tmp_path)
+    start_ns = recording.started_ns
+    for number in range(3):
+        recording.take(batch(number * 5, start_ns + number * 10_000_000), start_ns)
+    recording.introduce(SETUP, start_ns + 10**9)
+    recording.introduce(SETUP, start_ns + 2 * 10**9)
+    recording.take(batch(15, start_ns + 30_000_000), start_ns + 2 * 10**9)
+    assert "Nothing arrives from stream /stream/wrist. The recording goes on without it." in (
+        recording.poll(start_ns + 2 * 10**9 + SILENT_NS + 1)
+    )
+    finished = recording.finish("success", start_ns)
+    assert finished.footer.counts["/stream/wrist"] == 20 and not finished.footer.lost
+    assert finished.header.streams == (WRENCH,)
+
+
+def test_samples_of_a_stream_that_never_says_what_it_measures_are_counted_as_lost(tmp_path: Path) -> None:
+    recording = recording_of(tmp_path)
+    start_ns = recording.started_ns
+    recording.take(batch(0, start_ns), start_ns)
+    recording.poll(start_ns + PATIENCE_NS + 1)
+    recording.take(batch(5, start_ns + 10_000_000), start_ns + PATIENCE_NS)
+    footer = recording.finish("success", start_ns).footer
+    assert footer.lost_by_reason == {"/stream/wrist": {"nothing said what it measures": 10}}
+
+
+def test_streams_that_are_only_watched_are_no_part_of_an_episode(tmp_path: Path) -> None:
+    recording = recording_of(tmp_path)
+    start_ns = recording.started_ns
+    recording.take(batch(0, start_ns), start_ns)
+    recording.introduce(replace(SETUP, kind="mapping"), start_ns)
+    recording.take(batch(5, start_ns + 10_000_000), start_ns)
+    finished = recording.finish("success", start_ns)
+    assert not finished.footer.lost and not finished.header.streams
+    assert "/stream/wrist" not in finished.footer.counts
+
+
+def test_a_microphone_that_comes_later_joins(tmp_path: Path) -> None:
+    recording = recording_of(tmp_path)
+    start_ns = recording.started_ns
+    for number in range(2):
+        at_ns = start_ns + number * 10_000_000
+        recording.take(AudioBlock("mic", number * 160, at_ns, 0, 16_000, 1, bytes(320)), start_ns)
+    finished = recording.finish("success", start_ns)
+    assert finished.footer.counts["/audio/mic"] == 2 and not finished.footer.lost
+    assert finished.header.audio == (MICROPHONE,)
 
 
 def test_a_sensor_that_never_starts_is_said_and_counted(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest
 from mcap.reader import make_reader
 from mcap_protobuf.decoder import DecoderFactory
 
+from recorders.reader import EpisodeReader
+from recorders.recovery import recover_open
 from recorders.schema import AudioHeader, StreamHeader, topic_audio, topic_depth, topic_stream
 from recorders.synthetic import synthetic_header, synthetic_packets, synthetic_tick
+from recorders.verify import verify_file
 from recorders.writer import EpisodeWriter, FinishedEpisode
 from teleop_app.core.clock import ClockAnchor
 from teleop_app.core.types import AudioBlock, ClockFit, DepthPacket, ForceBatch, StreamBatch
@@ -161,7 +165,7 @@ def test_what_the_header_does_not_name_is_refused(writer: EpisodeWriter) -> None
     writer.add_depth(depth(0, camera="stranger"))
     there = "it was not there when the episode began"
     assert writer.finish().footer.lost_by_reason == {
-        "/stream/stranger": {there: 10},
+        "/stream/stranger": {"nothing said what it measures": 10},
         "/audio/stranger": {there: 160},
         "/camera/stranger/depth": {there: 1},
     }
@@ -234,7 +238,44 @@ def test_no_flood_of_names_swells_the_footer(writer: EpisodeWriter) -> None:
         writer.add_stream(batch(0, 0, stream=f"stranger{number}"))
     footer = writer.finish().footer
     assert len(footer.lost_by_reason) <= 1001
-    assert footer.lost_by_reason["other topics"] == {"it was not there when the episode began": 20_000}
+    assert footer.lost_by_reason["other topics"] == {"nothing said what it measures": 20_000}
+
+
+def test_streams_and_microphones_join_an_open_episode(tmp_path: Path) -> None:
+    path = tmp_path / "open" / f"{HEADER.uuid}.mcap"
+    path.parent.mkdir()
+    bare = replace(HEADER, streams=(), audio=())
+    writer = EpisodeWriter(path, bare, destination=tmp_path / path.name, flush_s=0.0)
+    for index in range(3):
+        writer.add_tick(synthetic_tick(HEADER, index, START))
+    writer.join(streams=[WRENCH], audio=[MICROPHONE])
+    writer.join(streams=[replace(WRENCH, unit="kN"), replace(WRENCH, name="no name")])
+    writer.join(streams=[replace(WRENCH, name="no name")])
+    writer.add_stream(batch(0, 0))
+    writer.add_audio(sound(0))
+    writer._files.end_preface()
+    killed = tmp_path / "killed"
+    for folder in ("open", "episodes", "damaged"):
+        (killed / folder).mkdir(parents=True)
+    shutil.copy(path, killed / "open")
+    finished = writer.finish()
+    assert finished.header.streams == (WRENCH,) and finished.header.audio == (MICROPHONE,)
+    assert finished.footer.lost == {}
+    assert finished.footer.lost_reasons == (
+        "Stream 'no name' is not recorded: it needs a name of its own of letters, digits, _, -, . and /, "
+        "a rate above 0, and 1 to 4096 values.",
+    )
+    assert ("measured", "stream left/wrench") in {(p.slower, p.faster) for p in finished.footer.sync}
+    assert len(messages(finished)[topic_stream(WRENCH.name)]) == 10
+    (recovered,) = recover_open(killed / "open", killed / "episodes", killed / "damaged")
+    for file in (finished.path, recovered.path):
+        assert verify_file(file).ok
+        with EpisodeReader(file) as reader:
+            assert reader.header == finished.header
+            assert len(reader.stream(WRENCH.name).capture_ns) == 10
+            assert len(reader.audio("room").samples) == 160
+        with file.open("rb") as raw:
+            assert [item.name for item in make_reader(raw).iter_metadata()].count("teleop.header") == 3
 
 
 def test_every_pair_of_streams_is_in_the_sync_report(writer: EpisodeWriter) -> None:
