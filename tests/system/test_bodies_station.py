@@ -102,7 +102,6 @@ def driver(tmp_path: Path) -> Iterator[Driver]:
 def test_base_lift_and_hand_are_driven_stopped_recorded_and_exported(driver: Driver, tmp_path: Path) -> None:
     driver.drive(20.0, clutch=False, until=lambda: "left_hand/measured" in driver.last)
     driver.client.call("recorder", "open_session", operator="Ann", task="fetch", timeout_s=20.0)
-    driver.drive(1.5, clutch=False)  # streams introduce themselves once a second
     driver.client.call("recorder", "record", timeout_s=20.0)
     driver.drive(10.0, until=lambda: driver.state is ControlState.ENGAGED)
     height = driver.last["lift/measured"][0]
