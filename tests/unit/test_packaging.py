@@ -2,17 +2,21 @@
 
 import ast
 import importlib.metadata
+import importlib.util
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("teleop_app", "devices", "recorders", "sessions", "ui")
+SUITES = ROOT / "devices" / "testing"
+"""Run by pytest, at those who write drivers of their own: the extra `testing` brings it."""
 LOCKS = sorted([*ROOT.glob("requirements*.lock"), *(ROOT / "bootstrap").glob("*.lock")])
 
 
@@ -75,17 +79,65 @@ def _imports(source: Path) -> set[str]:
     return names
 
 
+def _project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def _extras() -> dict[str, set[str]]:
+    return {
+        extra: {_name(each) for each in listed}
+        for extra, listed in _project()["optional-dependencies"].items()
+    }
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_imported_package_is_a_declared_dependency(package: str) -> None:
-    declared = {
-        _name(each)
-        for each in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    }
+    declared = {_name(each) for each in _project()["dependencies"]}
+    for_suites = declared | _extras()["testing"]
     distributions = importlib.metadata.packages_distributions()
     undeclared: dict[str, list[str]] = {}
     for source in (ROOT / package).rglob("*.py"):
+        allowed = for_suites if SUITES in source.parents else declared
         for name in _imports(source) - set(sys.stdlib_module_names) - set(PACKAGES):
             # A distribution that is one compiled module is not in the map: it carries the module's own name.
-            if not declared & {_name(each) for each in [name, *distributions.get(name, [])]}:
+            if not allowed & {_name(each) for each in [name, *distributions.get(name, [])]}:
                 undeclared.setdefault(name, []).append(str(source.relative_to(ROOT)))
     assert undeclared == {}
+
+
+def _vendor_modules(source: Path) -> set[tuple[str, str]]:
+    """Module and extra of each call of `vendor_module`; constants of the file stand for their values."""
+    tree = ast.parse(source.read_text())
+    constants: dict[str, str] = {}
+    for node in tree.body:
+        target = node.target if isinstance(node, ast.AnnAssign) else None
+        if isinstance(target, ast.Name) and isinstance(node.value, ast.Constant):
+            constants[target.id] = str(node.value.value)
+
+    def text(node: ast.expr) -> str:
+        return constants[node.id] if isinstance(node, ast.Name) else str(ast.literal_eval(node))
+
+    return {
+        (text(node.args[0]), text(node.args[2]) if len(node.args) > 2 else "")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "vendor_module"
+    }
+
+
+def test_every_vendor_package_belongs_to_a_declared_extra() -> None:
+    extras = {"": {_name(each) for each in _project()["dependencies"]}} | _extras()
+    used = {call for source in (ROOT / "devices").rglob("*.py") for call in _vendor_modules(source)}
+    assert {extra for _, extra in used} >= {"realsense", "oak", "ur", "xarm", "franka", "openxr", ""}
+    assert {extra for _, extra in used} <= set(extras)
+    for module, extra in used:
+        package = module.split(".")[0]
+        if importlib.util.find_spec(package) is not None:
+            assert any(_brings(each, package) for each in extras[extra]), f"{module}, extra {extra!r}"
+
+
+def _brings(distribution: str, package: str) -> bool:
+    try:
+        files = importlib.metadata.files(distribution) or []
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return any(file.parts[0].split(".")[0] == package for file in files)
