@@ -14,7 +14,7 @@ from teleop_app.core.calibration import ArmCalibration, CalibrationStore, Camera
 from teleop_app.core.config import StationConfig, field_problems
 from teleop_app.core.errors import TeleopError
 from teleop_app.station.checks import Check, Level
-from teleop_app.station.device_roster import is_own_driver, named_devices
+from teleop_app.station.device_roster import is_own_driver, named_devices, serial_numbers
 from teleop_app.station.roster import check_cameras, is_simulated
 
 _LAYOUT: Final = "layout"
@@ -65,14 +65,15 @@ def _check_calibration(
     store: CalibrationStore,
 ) -> Check:
     text = f"{driver.name}, {driver.verification.value}"
-    serial = str(options.get("serial", ""))
+    serials = serial_numbers(options)
     try:
         if kind in (DriverKind.FOLLOWER, DriverKind.INPUT) and _LAYOUT in driver.options.model_fields:
-            if serial and store.load(ArmCalibration, serial) is None:
-                remedy = f"Calibrate it with: teleop calibrate arm {name}"
-                return Check(title, Level.FAILURE, f"{text}; not calibrated (serial {serial})", remedy)
+            for arm, serial in serials.items():
+                if store.load(ArmCalibration, serial) is None:
+                    remedy = f"Calibrate it with: teleop calibrate arm {f'{name}/{arm}' if arm else name}"
+                    return Check(title, Level.FAILURE, f"{text}; not calibrated (serial {serial})", remedy)
         elif kind is DriverKind.CAMERA:
-            known = [each for each in (serial, name) if each]
+            known = [*serials.values(), name]
             if all(store.load(CameraCalibration, each) is None for each in known):
                 return Check(title, Level.OK, f"{text}; intrinsics not calibrated")
     except TeleopError as error:

@@ -64,7 +64,7 @@ def station_devices(config: StationConfig) -> tuple[DeviceHeader, ...]:
             if kind is DriverKind.FOLLOWER and driver != SIMULATED
             else "",
             verification=_verification(kind, driver),
-            serial=str(options.get("serial", "")),
+            serial=", ".join(serial_numbers(options).values()),
         )
         for kind, name, driver, options in named_devices(config)
     )
@@ -81,6 +81,17 @@ def named_devices(config: StationConfig) -> list[tuple[DriverKind, str, str, dic
         found.append((DriverKind.BASE, "base", config.mobile_base.driver, config.mobile_base.options))
     if config.lift.driver:
         found.append((DriverKind.LIFT, "lift", config.lift.driver, config.lift.options))
+    return found
+
+
+def serial_numbers(options: dict[str, Any]) -> dict[str, str]:
+    """Serial numbers that a device's options name, by arm where it has several, else under an empty name."""
+    by_arm = {name: options.get(name) for name in ("ports", "serials")}
+    given = {name: each if isinstance(each, dict) else {} for name, each in by_arm.items()}
+    several = len({*given["ports"], *given["serials"]}) > 1
+    found = {arm if several else "": str(each) for arm, each in given["serials"].items() if each}
+    if not found and options.get("serial"):
+        return {"": str(options["serial"])}
     return found
 
 
@@ -101,9 +112,9 @@ def calibrations_in_force(config: StationConfig, files: Iterable[Path]) -> list[
         if is_own_driver(driver) or kind not in _CALIBRATED:
             continue
         folder = _CALIBRATED[kind]
-        serial = str(options.get("serial", "")).replace(":", "_")
-        wanted.setdefault(folder, set()).update({name, serial})
-        if not serial:
+        serials = [serial.replace(":", "_") for serial in serial_numbers(options).values()]
+        wanted.setdefault(folder, set()).update({name, *serials})
+        if not serials:
             any_of.add(folder)
     return [
         path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -18,6 +19,7 @@ from teleop_app.core.config import parse_station
 from teleop_app.core.errors import DeviceError, TeleopError
 from teleop_app.station.checks import Level
 from teleop_app.station.device_checks import check_devices
+from teleop_app.station.device_roster import calibrations_in_force, station_devices
 
 BOX = "workspace_min = [-1.0, -1.0, 0.0]\nworkspace_max = [1.0, 1.0, 1.0]"
 ARM = f"""
@@ -125,6 +127,37 @@ def test_a_driver_that_is_not_there_is_named_with_those_that_are(drivers):
 def test_the_installed_drivers_are_listed():
     names = {json.loads(line)["name"] for line in run("list", "--json").splitlines()}
     assert {"webxr", "dynamixel", "feetech", "ur", "uvc", "serial-wrench"} <= names
+
+
+LEADER = """
+[[inputs.devices]]
+name = "gello"
+driver = "dynamixel-leader"
+arms = ["left"]
+options = {{ layout = "gello-7", {serials} }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("serials", "text", "arm"),
+    [
+        ("serial = 'S1'", "serial S1", "gello"),
+        ("serials = { left = 'S1' }", "serial S1", "gello"),
+        ("serials = { left = 'OK', right = 'S2' }", "serial S2", "gello/right"),
+    ],
+)
+def test_doctor_asks_for_the_calibration_of_each_arm_of_a_leader(tmp_path, serials, text, arm):
+    store = CalibrationStore(tmp_path)
+    joint = JointCalibration(name="j1", servo=1, offset_rad=0.0, sign=1, lower_rad=-1.0, upper_rad=1.0)
+    store.save(ArmCalibration(serial="OK", driver="dynamixel", model="ur5e", joints=[joint]))
+    config = parse_station(LEADER.format(serials=serials))
+    found = {c.name: c for c in check_devices(config, store)}["Input gello"]
+    assert (found.level, found.remedy) == (Level.FAILURE, f"Calibrate it with: teleop calibrate arm {arm}")
+    assert found.text.endswith(f"not calibrated ({text})")
+    (device,) = [each for each in station_devices(config) if each.name == "gello"]
+    assert device.serial == ", ".join(re.findall(r"'(\w+)'", serials))
+    kept = calibrations_in_force(config, store.files())
+    assert [path.stem for path in kept] == (["OK"] if "OK" in serials else [])
 
 
 def checks(tmp_path, driver="feetech", model="so101", options="{ serial = 'S1', layout = 'so101' }"):
