@@ -147,12 +147,12 @@ class Reporting(Protocol):
 
     @property
     def state(self) -> str:
-        """One word for what it does, e.g. `waiting`."""
+        """One word for what it does; `waiting` while nobody uses it yet."""
         ...
 
     @property
     def sentence(self) -> str:
-        """What is off, or what a person should do now; else empty."""
+        """What is off and what to do now; empty while nothing is, also while it waits for a person."""
         ...
 
     @property

@@ -64,7 +64,7 @@ class WebXrHeadset:
         self._fingerprint = self._note = ""
         self._urls: tuple[str, ...] = ()
         self._frame_ns = 0
-        self._visible = self._asleep = self._driven = False
+        self._visible = self._asleep = self._driven = self._cut_off = False
         self._connection = 0
         self._told_ns = 0
         self._cue_arms: tuple[str, ...] = ()
@@ -125,11 +125,12 @@ class WebXrHeadset:
             case Arrived(frame, connection, receive_ns):
                 self._frame_ns, self._visible = receive_ns, frame.visible
                 self._connection = connection
-                self._asleep, self._driven = False, True
+                self._asleep, self._driven, self._cut_off = False, True, False
                 self._head.take(frame)
                 return self._mapper.sample(frame, receive_ns)
             case LetGo():
                 self._asleep = False
+                self._cut_off = self._cut_off or any(self._mapper.held.values())
                 return self._nothing(now_ns)
             case StopPressed():
                 return self._nothing(now_ns, estop=True)
@@ -194,18 +195,20 @@ class WebXrHeadset:
 
     @property
     def state(self) -> str:
-        """`off`, `waiting`, `connected`, `driving`, `hidden` or `asleep`."""
+        """`off`, `waiting`, `connected`, `driving`, `hidden`, `asleep` or `lost`."""
         if self._server is None:
             return "off"
         if self._asleep:
             return "asleep"
         if self._driven:
             return "driving" if self._visible else "hidden"
-        return "connected" if self._hall and self._hall.connections else "waiting"
+        if self._hall and self._hall.connections:
+            return "connected"
+        return "lost" if self._cut_off else "waiting"
 
     @property
     def sentence(self) -> str:
-        """What is off, or what to do now."""
+        """What is off; a headset that nobody has put on yet is not."""
         match self.state:
             case "asleep":
                 silent_s = (self._clock.now_ns() - self._frame_ns) / NS_PER_S
@@ -215,9 +218,10 @@ class WebXrHeadset:
                 )
             case "hidden":
                 return "The headset shows its own menu. The arms hold; close the menu, then squeeze anew."
-            case "waiting":
-                return f"No headset is connected. {self._note} Open {self._urls[0]} in its browser.".replace(
-                    "  ", " "
+            case "lost":
+                return (
+                    "The headset's connection ended while it drove. The arms hold; open "
+                    f"{self._urls[0]} in its browser again, then squeeze anew."
                 )
         return ""
 

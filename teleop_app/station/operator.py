@@ -60,7 +60,8 @@ class InputProcess:
     sample arrived; here it becomes the time at which it was true.
 
     A device that cannot be reached, or is lost, is tried again every second; until then the status
-    says why. A `Worker` is told by the command `go` to work on the present or next recording, until the
+    says why. One that is `waiting` for a person says so by the metric of that name: that is no fault. A
+    `Worker` is told by the command `go` to work on the present or next recording, until the
     task is solved, the recording ends, or `halt`; a person's recordings are left to the person.
 
     Args:
@@ -285,4 +286,7 @@ class InputProcess:
 
     def _metrics(self) -> dict[str, float]:
         found = self._watch.metrics(self._context.clock.now_ns())
-        return {**found, **self._reporting.metrics} if self._reporting else found
+        if self._reporting is None:
+            return found
+        waiting = float(self._reporting.state == "waiting" and self._watch.there)
+        return {**found, **self._reporting.metrics, "waiting": waiting}

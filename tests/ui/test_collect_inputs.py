@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from teleop_app.core.config import StationConfig
+from teleop_app.core.config import SafetySection, StationConfig
 from teleop_app.core.errors import StationError
 from teleop_app.core.types import (
     Actor,
@@ -93,6 +93,19 @@ def test_a_dead_missing_or_waiting_input_is_a_sentence():
     assert "Restart the station" in health(watch).sentence
     watch.on_link(False)
     assert watch.view("", False) == ()
+
+
+def test_a_headset_that_nobody_wears_is_waited_for_quietly():
+    watch = InputWatch(CONFIG)
+    idle = station(rate_hz=0.0, waiting=1.0)
+    watch.on_station(idle)
+    found = health(watch)
+    assert (found.level, found.figures) == (Level.QUIET, "waiting")
+    assert "Setup, Devices" in found.sentence
+    assert device_cell(idle) is None
+    enabling = InputWatch(CONFIG.model_copy(update={"safety": SafetySection(deadman="quest")}))
+    enabling.on_station(idle)
+    assert health(enabling).level is Level.WARNING  # nobody can drive without it
 
 
 def test_the_strip_lights_the_worst_and_keeps_chips(qtbot):

@@ -1,6 +1,7 @@
 """Setup, Devices: looking for devices, adding them to the station, how they do, pairing a headset."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from devices.registry import Broken
 from teleop_app.core.config import load_station
 from teleop_app.core.errors import DeviceError
 from teleop_app.core.types import ProcessState, ProcessStatus, StationStatus
+from ui.theme import Role
 from ui.viewmodels.device_words import figures, state_words
 from ui.viewmodels.devices import DevicesModel
 from ui.viewmodels.driver_catalog import DriverCatalog
@@ -171,6 +173,8 @@ def test_live_values_are_asked_of_processes_that_run_one_question_at_a_time(qtbo
     assert live.values == {"left.x": 0.25}
     assert figures(live.metrics) == ["72 Hz", "8 ms old", "3 lost"]
     assert state_words(device, live, "")[0] == "Driving."
+    idle = replace(live, device_state="waiting")
+    assert state_words(device, idle, "") == ("Nobody is connected yet.", Role.MUTED)
     model.on_link(False)
     assert model.live(device).state is None
 
@@ -188,6 +192,7 @@ def test_a_headset_is_paired_by_code_address_and_pin(qtbot, rig):
         "url": "https://10.0.0.2:8443/",
         "urls": ["https://10.0.0.2:8443/"],
         "pin": "481516",
+        "note": "The certificate was renewed; trust it once more.",
         "qr_url": "https://10.0.0.2:8443/#token=abc",
         "clients": [
             {"id": "1", "title": "Quest 3", "connected": True},
@@ -209,6 +214,7 @@ def test_a_headset_is_paired_by_code_address_and_pin(qtbot, rig):
     assert not card.isHidden()
     assert (card.url.text(), card.pin.text()) == ("https://10.0.0.2:8443/", "481516")
     assert card.clients.text() == "Quest 3 (drives), Tablet (watches), Phone (away)"
+    assert "trust it once more" in card.note.text()
     assert not card.code.pixmap().isNull()
     with qtbot.waitSignal(model.told):
         card.revoke.click()

@@ -9,8 +9,8 @@ from teleop_app.core.types import ProcessState
 from ui.theme import Role
 from ui.viewmodels.devices import Live, StationDevice
 
-SLOW_MS = 100.0
-"""Samples older than this hold the robot (`safety.stale_hold_ms` by default)."""
+WAITING = "waiting"
+"""State of a device that nobody uses yet, which is no fault."""
 
 
 def state_words(device: StationDevice, live: Live, problem: str) -> tuple[str, Role]:
@@ -39,6 +39,8 @@ def state_words(device: StationDevice, live: Live, problem: str) -> tuple[str, R
         case ProcessState.RUNNING:
             if live.text:
                 return _sentence(live.text), Role.WARNING
+            if live.device_state == WAITING:
+                return "Nobody is connected yet.", Role.MUTED
             return (_sentence(live.device_state) if live.device_state else ""), Role.GOOD
 
 

@@ -120,6 +120,10 @@ class InputWatch:
             return InputHealth(
                 name, Level.QUIET if quiet else worse, text or "waiting", status.text, drives, lost
             )
+        if status.metrics.get("waiting"):
+            level = Level.WARNING if name == self._deadman else Level.QUIET
+            said = f"Nobody is connected to '{name}' yet. Setup, Devices says how."
+            return InputHealth(name, level, "waiting", said, drives, lost)
         age_ms = status.metrics.get("age_ms", 0.0)
         if drives and age_ms > self._stale_ms:
             sentence = (

@@ -42,6 +42,9 @@ class PairingCard(QFrame):
         self.url = _selectable()
         self.pin = _selectable()
         self.pin.setFont(theme.font(FontSize.FIGURE, bold=True, tabular=True))
+        self.note = QLabel()
+        self.note.setWordWrap(True)
+        self.note.setTextFormat(Qt.TextFormat.PlainText)
         self.clients = QLabel()
         self.clients.setWordWrap(True)
         self.clients.setTextFormat(Qt.TextFormat.PlainText)
@@ -65,6 +68,7 @@ class PairingCard(QFrame):
             label.setProperty("kind", "label")
             words.addWidget(label)
             words.addWidget(widget)
+        words.addWidget(self.note)
         words.addWidget(steps)
         words.addStretch(1)
         words.addLayout(buttons)
@@ -89,6 +93,8 @@ class PairingCard(QFrame):
         others = [str(each) for each in answer.get("urls", ()) if str(each) != url]
         self.url.setToolTip("Or: " + ", ".join(others) if others else "")
         self.pin.setText(str(answer.get("pin", "")) or "\N{EN DASH}")
+        self.note.setText(str(answer.get("note", "")))
+        self.note.setVisible(bool(self.note.text()))
         clients = answer.get("clients", ())
         self.clients.setText(clients_text(clients, str(answer.get("driver", ""))))
         connected = [each for each in clients if each.get("connected")]
