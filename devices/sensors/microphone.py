@@ -18,6 +18,8 @@ from teleop_app.core.types import AudioBlock, StreamBatch, StreamSetup
 logger = logging.getLogger(__name__)
 
 NAME: Final = "microphone"
+_ALSA_NULL: Final = "Discard all samples"
+"""How ALSA calls its device `null`, which delivers zeros (alsa-lib, pcm/null.conf)."""
 _SILENCE_S: Final = 1.0
 _GAP_BLOCKS: Final = 3
 _BYTES_PER_VALUE: Final = 2
@@ -225,7 +227,8 @@ def _discover() -> Sequence[Found]:
     except miniaudio.MiniaudioError as error:
         logger.info("no microphones: %s", error)
         return ()
-    return tuple(Found(f"Microphone {each['name']}", options={"device": each["name"]}) for each in captures)
+    names = [str(each["name"]) for each in captures if not str(each["name"]).startswith(_ALSA_NULL)]
+    return tuple(Found(f"Microphone {name}", options={"device": name}) for name in names)
 
 
 DRIVER = Driver(

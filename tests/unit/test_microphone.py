@@ -95,3 +95,17 @@ def test_a_sound_system_that_is_not_there_is_a_sentence() -> None:
 
 def test_discovery_never_offers_the_null_device() -> None:
     assert all("NULL" not in found.title for found in DRIVER.discover())
+
+
+def test_discovery_leaves_out_the_device_that_only_delivers_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAKE: the list of a machine with ALSA and one microphone."""
+    zeros = "Discard all samples (playback) or generate zero samples (capture)"
+
+    class Listed:
+        backend = "ALSA"
+
+        def get_captures(self) -> list[dict[str, str]]:
+            return [{"name": zeros}, {"name": "Røde NT-USB"}]
+
+    monkeypatch.setattr(miniaudio, "Devices", Listed)
+    assert [found.options for found in DRIVER.discover()] == [{"device": "Røde NT-USB"}]
