@@ -9,7 +9,7 @@ from pathlib import Path
 
 import serial
 
-from devices.servos.port_faults import gone_error, open_error
+from devices.servos.port_faults import SENSOR, gone_error, open_error
 from devices.servos.usb_latency import settle_latency
 from teleop_app.core.errors import DeviceError
 
@@ -45,7 +45,7 @@ class StreamPort:
             self._serial.reset_input_buffer()
         except (OSError, ValueError, NotImplementedError) as error:
             self.close()
-            raise open_error(self.path, self.baud, error) from error
+            raise open_error(self.path, self.baud, error, SENSOR) from error
         self.remark = settle_latency(Path(self.path)).remark
 
     def read(self, timeout_s: float) -> bytes:
@@ -64,7 +64,7 @@ class StreamPort:
         except (OSError, ValueError, TypeError) as error:
             # pyserial raises TypeError when the file descriptor vanishes under it.
             self.close()
-            raise gone_error(self.path, str(error)) from error
+            raise gone_error(self.path, str(error), SENSOR) from error
 
     def read_until(self, mark: bytes, timeout_s: float) -> bytes | None:
         """Everything up to `mark` and what came with it; None when it did not come in time.
@@ -93,7 +93,7 @@ class StreamPort:
             port.flush()
         except (OSError, TypeError) as error:
             self.close()
-            raise gone_error(self.path, str(error)) from error
+            raise gone_error(self.path, str(error), SENSOR) from error
 
     def drain(self, quiet_s: float, timeout_s: float) -> bool:
         """Throw away what comes until nothing has come for `quiet_s`; False when it never falls silent.

@@ -105,6 +105,21 @@ def test_a_port_that_is_not_permitted_says_how_to_get_it() -> None:
     )
 
 
+def test_what_is_wrong_with_a_port_is_said_of_what_is_behind_it() -> None:
+    busy, rate = OSError(16, "Could not exclusively lock port"), ValueError("Invalid baud rate")
+    told = [port_faults.open_error("/dev/null", 9600, error).next_step for error in (busy, rate)]
+    assert told == [
+        "Close that program, or give each arm a port of its own in the station file",
+        "Set a baud that the adapter and the servos know, e.g. 1000000",
+    ]
+    sensor = port_faults.SENSOR
+    told = [port_faults.open_error("/dev/null", 9600, error, sensor).next_step for error in (busy, rate)]
+    assert told == [
+        "Close that program, or give each sensor a port of its own in the station file",
+        "Set a baud that the sensor's adapter knows, e.g. 115200",
+    ]
+
+
 @pytest.mark.parametrize(
     ("module", "arm", "vendor", "count"),
     [("dynamixel", "gello", DYNAMIXEL, 8), ("feetech", "so101", FEETECH, 6)],
