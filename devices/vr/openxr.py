@@ -71,7 +71,7 @@ class OpenXrHeadset:
         self._mapper = ControllerMapper(context.name, context.arms, options, context.config)
         self._head = HeadTrack(context.name)
         self._pulses = PulseQueue()
-        self._driven = self._releasing = self._visible = False
+        self._driven = self._releasing = self._visible = self._cut_off = False
         self._failure: DeviceError | None = None
         self._frame_ns = 0
         self._cue_arms: tuple[str, ...] = ()
@@ -124,8 +124,9 @@ class OpenXrHeadset:
         if frame is None:
             asleep = self._driven and now_ns - self._frame_ns > self._options.asleep_s * NS_PER_S
             self._driven = self._driven and not asleep
+            self._cut_off = self._cut_off or (asleep and any(self._mapper.held.values()))
             return self._mapper.nothing(now_ns) if asleep else None
-        self._frame_ns, self._driven, self._visible = now_ns, True, frame.visible
+        self._frame_ns, self._driven, self._visible, self._cut_off = now_ns, True, frame.visible, False
         self._head.take(frame)
         return replace(self._mapper.sample(frame, now_ns), device_ns=None)
 
@@ -163,19 +164,19 @@ class OpenXrHeadset:
 
     @property
     def state(self) -> str:
-        """`off`, `waiting`, `driving` or `hidden`."""
+        """`off`, `waiting`, `lost`, `driving` or `hidden`."""
         if self._session is None:
             return "off"
         if not self._driven:
-            return "waiting"
+            return "lost" if self._cut_off else "waiting"
         return "driving" if self._visible else "hidden"
 
     @property
     def sentence(self) -> str:
-        """What is off, or what to do now."""
+        """What is off; a headset that nobody has put on yet is not."""
         match self.state:
-            case "waiting":
-                return "The headset is asleep or not worn. The arms hold; put it on, then squeeze anew."
+            case "lost":
+                return "The headset fell asleep while it drove. The arms hold; put it on, then squeeze anew."
             case "hidden":
                 return "The headset shows something else. The arms hold; close that, then squeeze anew."
         return ""
@@ -206,8 +207,8 @@ DRIVER = Driver(
     name=NAME,
     kind=DriverKind.INPUT,
     title="VR headset on a cable, by OpenXR (SteamVR, Monado)",
-    verification=Verification.IMPORT_ONLY,
-    proof="Its calls exist in pyopenxr 1.1; clutch and mapping are those of webxr.",
+    verification=Verification.EMULATOR,
+    proof="Monado, a real OpenXR runtime, with the controllers of its remote driver; no headset.",
     make=_make,
     options=OpenXrOptions,
     needs=("xr",),
