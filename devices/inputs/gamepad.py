@@ -107,6 +107,7 @@ class Gamepad:
         self._selected = 0
         self._switch_was_down = False
         self._may_clutch = False
+        self._gone = self._releasing = False
         self._seq = 0
 
     @property
@@ -130,6 +131,8 @@ class Gamepad:
         Raises:
             DeviceError: There is none, or SDL cannot open it.
         """
+        if self._pad is not None:
+            return
         pygame, controller = _sdl()
         try:
             pygame.display.init()
@@ -141,25 +144,26 @@ class Gamepad:
             self._pad = controller.Controller(index)
         except pygame.error as error:
             raise DeviceError("The gamepad cannot be opened", why=str(error)) from error
-        self._may_clutch = False
+        self._may_clutch = self._gone = self._releasing = False
         logger.info("gamepad: %s", self._pad.name)
 
     def poll(self) -> InputSample | None:
-        """The present deflections; once an invalid sample when the gamepad was unplugged.
+        """The present deflections; once an invalid sample when the gamepad was unplugged or stopped.
 
         Raises:
             DeviceError: The gamepad is gone; `start` finds it again.
         """
-        if self._pad is None:
-            if self._seq == 0:
-                return None
+        if self._gone:
             raise DeviceError("The gamepad was unplugged", next_step="Plug it in again")
+        if self._pad is None:
+            releasing, self._releasing = self._releasing, False
+            return self._sample(None, ()) if releasing else None
         import pygame
 
         pygame.event.pump()
         pygame.event.clear()
         if not self._pad.attached():
-            self._pad = None
+            self._pad, self._gone = None, True
             return self._sample(None, ())
         return self._sample(self._twist(), self._pressed())
 
@@ -169,10 +173,11 @@ class Gamepad:
             self._pad.rumble(*_RUMBLE.get(kind, _RUMBLE_DEFAULT))
 
     def stop(self) -> None:
-        """Close the gamepad. May be called twice."""
+        """Close the gamepad; the next sample lets go of everything. May be called twice."""
+        self._gone = False
         if self._pad is not None:
             self._pad.quit()
-            self._pad = None
+            self._pad, self._releasing = None, self._seq > 0
 
     # Inside.
 

@@ -3,6 +3,7 @@
 import ctypes
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from devices.inputs.gamepad import (
     connected_gamepads,
     shape_stick,
 )
-from teleop_app.core.clock import FakeClock
+from devices.testing import InputContract
+from teleop_app.core.clock import FakeClock, MonotonicClock
 from teleop_app.core.errors import DeviceError
 from teleop_app.core.types import Actor
 
@@ -69,8 +71,8 @@ class VirtualPad:
         self._sdl.SDL_JoystickSetVirtualButton(self._handle, BUTTONS[name], int(down))
 
 
-@pytest.fixture
-def pad() -> Iterator[VirtualPad]:
+@contextmanager
+def plugged_pad() -> Iterator[VirtualPad]:
     pygame.display.init()
     controller.init()
     pad = VirtualPad()
@@ -79,6 +81,31 @@ def pad() -> Iterator[VirtualPad]:
     pad.unplug()
     controller.quit()
     pygame.display.quit()
+
+
+@pytest.fixture
+def pad() -> Iterator[VirtualPad]:
+    with plugged_pad() as pad:
+        yield pad
+
+
+class TestGamepadContract(InputContract):
+    """The suite that drivers of third parties must pass."""
+
+    def setup_method(self) -> None:
+        self._stage = ExitStack()
+        self.pad = self._stage.enter_context(plugged_pad())
+        self.plug, self.unplug = self.pad.plug, self.pad.unplug
+
+    def teardown_method(self) -> None:
+        self._stage.close()
+
+    def make(self) -> Gamepad:
+        return Gamepad(self.arms, MonotonicClock())
+
+    def move(self) -> None:
+        self.pad.axis("left_x", 0.7)
+        self.pad.button("left_shoulder", True)
 
 
 @pytest.fixture
@@ -173,6 +200,18 @@ def test_unplugging_lets_go_says_so_and_heals(pad: VirtualPad, gamepad: Gamepad)
     pad.plug()
     gamepad.start()
     assert _poll(gamepad).seq > sample.seq
+
+
+def test_a_gamepad_that_is_stopped_lets_go_once_and_is_not_lost(pad: VirtualPad, gamepad: Gamepad) -> None:
+    _poll(gamepad)
+    pad.button("left_shoulder", True)
+    assert _poll(gamepad).arms["left"].clutch
+    gamepad.stop()
+    sample = _poll(gamepad)
+    assert not any(arm.clutch or arm.valid for arm in sample.arms.values()) and not sample.buttons
+    assert gamepad.poll() is None
+    gamepad.start()
+    assert not _poll(gamepad).arms["left"].clutch, "it was held while it was stopped"
 
 
 def test_nothing_connected_is_said_in_a_sentence() -> None:
