@@ -83,7 +83,7 @@ class Application(QObject):
         self.catalog.seed_defaults(parts.tasks)
         self.actions = ActionRegistry(self.settings, (*ACTIONS, *EPISODE_ACTIONS))
         self.client = StationClient(parts.data)
-        self.bridge = StationBridge(self.client)
+        self.bridge = StationBridge(self.client, hands=[hand.name for hand in parts.config.hands])
         self.host = StationHost(parts.data, parts.station_file, parts.config)
         self.collect = CollectModel(self.bridge, parts.config, self.actions.key_label)
         self.home = HomeModel(self.catalog, self.bridge, self.host, parts.config.simulation.task)

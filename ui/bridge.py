@@ -63,6 +63,9 @@ TOPICS = (
 )
 """Everything but encoded video, raw samples and echoed input, which a window has no use for."""
 
+BODIES = ("base", "lift")
+"""Streams of these names are followed all the time: few and slow."""
+
 LINK_TIMEOUT_S = 2.0
 _METER_SPAN_NS = 2_000_000_000
 _CAMERA_SPAN_NS = 3_000_000_000
@@ -212,6 +215,7 @@ class StationBridge(QObject):
     Args:
         port: The station's client; the bridge does not close it.
         parent: Owner.
+        hands: Names of the station's hands.
     """
 
     ticksArrived = pyqtSignal(object)
@@ -231,6 +235,8 @@ class StationBridge(QObject):
     streamChanged = pyqtSignal(object)
     clockFitted = pyqtSignal(object)
     eventHappened = pyqtSignal(object)
+    bodyMoved = pyqtSignal(object)
+    """Newest `StreamBatch` of a stream of the base, the lift or a hand."""
     batchesArrived = pyqtSignal(object)
     """List of `StreamBatch` of the processes asked for by `watch_batches`."""
     linkChanged = pyqtSignal(bool)
@@ -238,9 +244,10 @@ class StationBridge(QObject):
     """`TeleopError` of a command nobody waited for."""
     _finished = pyqtSignal(object)
 
-    def __init__(self, port: StationPort, parent: QObject | None = None) -> None:
+    def __init__(self, port: StationPort, parent: QObject | None = None, hands: Iterable[str] = ()) -> None:
         super().__init__(parent)
         self._port = port
+        self._topics = (*TOPICS, *(f"batch/{name}/" for name in (*BODIES, *hands)))
         self._source: MessageSource | None = None
         self._batches: MessageSource | None = None
         self._rings: dict[str, FrameRing] = {}
@@ -283,7 +290,7 @@ class StationBridge(QObject):
     def start(self) -> None:
         """Subscribes and begins to drain."""
         if self._source is None:
-            self._source = self._port.subscribe(TOPICS)
+            self._source = self._port.subscribe(self._topics)
         self._pump.start()
         self._timer.start()
 
@@ -340,6 +347,8 @@ class StationBridge(QObject):
                     latest[(ProcessStatus, value.process)] = value
                 case CameraSetup() | StreamSetup():
                     latest[(type(value), value.name)] = value
+                case StreamBatch():
+                    latest[(StreamBatch, value.stream)] = value
                 case ClockFit():
                     latest[(ClockFit, value.stream)] = value
                 case WorldState() | TaskStatus() | RecorderStatus() | StationStatus():
@@ -373,6 +382,7 @@ class StationBridge(QObject):
             ProcessStatus: self.processChanged,
             CameraSetup: self.cameraChanged,
             StreamSetup: self.streamChanged,
+            StreamBatch: self.bodyMoved,
             ClockFit: self.clockFitted,
         }[kind]
 

@@ -32,6 +32,7 @@ from ui.gl.scene_feed import SceneFeed, SceneSource
 from ui.gl.scene_view import SceneView
 from ui.gl.support import gl_support
 from ui.preview_tiles import PreviewTiles
+from ui.viewmodels.body_watch import BodyWatch
 from ui.viewmodels.collect import CollectModel
 from ui.viewmodels.collect_view import Chip, CollectView
 from ui.viewmodels.device_buttons import button_hint, device_buttons
@@ -110,6 +111,7 @@ class CollectPage(QWidget):
         left = QVBoxLayout()
         left.setSpacing(theme.grid(1))
         left.addWidget(self.mosaic, 1)
+        self._bodies = BodyWatch()
         self.inputs = InputStrip()
         left.addWidget(self.inputs)
         left.addWidget(self.strip)
@@ -193,6 +195,10 @@ class CollectPage(QWidget):
             "Shift with them nudges. Or drag the ball in the 3-D view: Shift for depth, Ctrl to turn.",
             key("precise"),
         )
+        if self._model.config.mobile_base.driver:
+            ways = "".join(key(f"base.{way}") for way in ("forward", "left", "back", "right"))
+            turns = key("base.turn_left") + key("base.turn_right")
+            self.arms.hint.setText(f"{self.arms.hint.text()}  {ways} drive the base, {turns} turn it.")
         self.leader = LeaderButton(key("leader.engage"))
         self.leader.setVisible(bool(self._model.leaders))
         self.demonstrate = DemonstrateButton(key("demonstrate"))
@@ -215,6 +221,8 @@ class CollectPage(QWidget):
         bridge.worldChanged.connect(self._on_world)
         bridge.ticksArrived.connect(self._on_ticks)
         bridge.cameraChanged.connect(self._on_camera)
+        bridge.streamChanged.connect(self._bodies.on_stream)
+        bridge.bodyMoved.connect(self._bodies.on_batch)
         bridge.stationChanged.connect(model.on_station)
         bridge.processChanged.connect(model.on_process)
         model.sceneChanged.connect(self._on_scene_changed)
@@ -361,6 +369,7 @@ class CollectPage(QWidget):
         self.arms.set_precise(driving.precise)
         self.leader.set_driving(self._model.leaders.driving(self._model.tick))
         self.inputs.set_inputs(self._model.input_health())
+        self.inputs.set_bodies(self._bodies.line())
         large = self.mosaic.large
         self._preview.refresh(self._model.recorder, large, large == SCENE_TILE)
         if view == self._view:

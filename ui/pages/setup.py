@@ -318,6 +318,8 @@ class SetupPage(QWidget):
             latency = self.latency
             bridge.cameraChanged.connect(self._on_camera)
             bridge.streamChanged.connect(latency.on_stream)
+            bridge.streamChanged.connect(self.devices.bodies.on_stream)
+            bridge.bodyMoved.connect(self.devices.bodies.on_batch)
             bridge.clockFitted.connect(latency.on_clock)
             bridge.ticksArrived.connect(latency.on_ticks)
             bridge.linkChanged.connect(self._on_link)

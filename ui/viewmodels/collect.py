@@ -33,6 +33,7 @@ from ui.viewmodels.demonstration import Demonstration
 from ui.viewmodels.driving import NUDGES, KeyDriver
 from ui.viewmodels.input_health import InputHealth, InputWatch
 from ui.viewmodels.interventions import Intervention, InterventionWatch
+from ui.viewmodels.key_bodies import key_bodies
 from ui.viewmodels.leaders import LeaderClutches
 from ui.viewmodels.strip_history import StripHistory
 from ui.viewmodels.trust import TrustView, TrustWatch
@@ -110,7 +111,7 @@ class CollectModel(QObject):
         self._port = port
         self._key = key_label
         self.config = config
-        self.driving = KeyDriver([arm.name for arm in config.arms], config.mapping)
+        self.driving = KeyDriver([arm.name for arm in config.arms], config.mapping, key_bodies(config))
         self.history = StripHistory(len(config.arms))
         self._linked = False
         self._was_linked = False

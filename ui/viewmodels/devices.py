@@ -15,6 +15,7 @@ from devices.registry import look_for
 from teleop_app.core.errors import TeleopError
 from teleop_app.core.types import ProcessState, ProcessStatus, StationStatus
 from ui.viewmodels.background import Background
+from ui.viewmodels.body_watch import BodyWatch
 from ui.viewmodels.driver_catalog import BUILT_IN, DriverCatalog
 from ui.viewmodels.leaders import LEADERS
 from ui.viewmodels.setup import SetupModel, StationCommands
@@ -33,6 +34,9 @@ CALIBRATED: Mapping[DriverKind, tuple[str, ...]] = {
 PAIRED = ("webxr",)
 """Drivers of headsets that are paired."""
 _POLLS_A_PAIRING = 5
+
+BODY_KINDS = (DriverKind.BASE, DriverKind.LIFT, DriverKind.HAND)
+"""What control moves itself, and tells of by streams."""
 
 _PROCESSES = {
     DriverKind.INPUT: "input",
@@ -160,6 +164,7 @@ class DevicesModel(QObject):
         self._polls = 0
         self._found: list[tuple[Driver, Found]] = []
         self._queue: list[Driver] = []
+        self.bodies = BodyWatch()
         self.search = Search()
         self.searched = False
         setup.changed.connect(self.changed)
@@ -339,6 +344,11 @@ class DevicesModel(QObject):
         answer = self._answers.get(device.process, {}) if self._own_process(device) else {}
         if status is None:
             return Live()
+        if device.kind in BODY_KINDS:
+            values = self.bodies.values(_body_name(device))
+            silent = device.saved and status.state is ProcessState.RUNNING and not values
+            text = "Control has heard nothing of it for a second" if silent else ""
+            return Live(state=status.state, text=text, values=values)
         metrics = dict(status.metrics) if self._own_process(device) else {}
         return Live(
             state=status.state,
@@ -376,6 +386,7 @@ class DevicesModel(QObject):
             self._statuses.clear()
             self._answers.clear()
             self._pairings.clear()
+            self.bodies.clear()
             self._asked.clear()
             self.lived.emit()
 
@@ -446,6 +457,11 @@ def name_from(driver: str) -> str:
 
 
 _NAMES = {"webxr": "headset", "openxr": "headset", "microphone": "room", "serial-wrench": "wrist"}
+
+
+def _body_name(device: StationDevice) -> str:
+    """Returns the prefix of a body's streams."""
+    return {DriverKind.BASE: "base", DriverKind.LIFT: "lift"}.get(device.kind, device.name)
 
 
 def _place_of(driver: Driver, found: Found, devices: Sequence[StationDevice]) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from teleop_app.core.config import MappingSection
 from teleop_app.core.types import Actor, ArmInput, InputSample
+from ui.viewmodels.key_bodies import BODY_ACTIONS, NO_BODIES, KeyBodies
 
 SOURCE = "keyboard"
 SAMPLE_INTERVAL_MS = 16
@@ -58,7 +59,7 @@ NUDGES: dict[str, tuple[str, int]] = {
 }
 """Axis and sign of one step, along and about the same axes as the moves."""
 
-HELD_ACTIONS = frozenset(_MOVES) | frozenset(_GRIPPER)
+HELD_ACTIONS = frozenset(_MOVES) | frozenset(_GRIPPER) | BODY_ACTIONS
 
 
 class KeyDriver:
@@ -67,16 +68,18 @@ class KeyDriver:
     Args:
         arms: Names in station order.
         mapping: Speeds, and the scale and yaw that a dragged pose must undo.
+        bodies: What the keys ask of base and lift while an arm is engaged.
 
     Attributes:
         precise: Precision mode: motion is scaled down by `mapping.precision_scale`.
     """
 
-    def __init__(self, arms: Sequence[str], mapping: MappingSection) -> None:
+    def __init__(self, arms: Sequence[str], mapping: MappingSection, bodies: KeyBodies = NO_BODIES) -> None:
         if not arms:
             raise ValueError("Driving needs at least one arm.")
         self._arms = tuple(arms)
         self._mapping = mapping
+        self._bodies = bodies
         self.precise = False
         self._selected = self._arms[0]
         self._engaged: str | None = None
@@ -240,7 +243,16 @@ class KeyDriver:
 
     def _numbered(self, now_ns: int, arms: dict[str, ArmInput]) -> InputSample:
         self._seq += 1
-        return InputSample(source=SOURCE, actor=Actor.HUMAN, seq=self._seq, capture_ns=now_ns, arms=arms)
+        holds = any(each.clutch for each in arms.values())
+        return InputSample(
+            source=SOURCE,
+            actor=Actor.HUMAN,
+            seq=self._seq,
+            capture_ns=now_ns,
+            arms=arms,
+            base_twist=self._bodies.twist(self._held) if holds else None,
+            lift_m_s=self._bodies.lift(self._held) if holds else None,
+        )
 
     def _twist(self) -> NDArray[np.float64]:
         twist = np.zeros(6)

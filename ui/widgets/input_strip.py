@@ -97,6 +97,11 @@ class InputStrip(QWidget):
         self._row.setSpacing(theme.grid(1))
         self._row.addWidget(caption)
         self._row.addWidget(self.sentence, 1)
+        self.bodies = QLabel()
+        self.bodies.setProperty("kind", "muted")
+        self.bodies.setFont(theme.font(FontSize.LABEL, tabular=True))
+        self.bodies.setToolTip("How fast the base drives and turns, and how high the lift is.")
+        self._row.addWidget(self.bodies)
 
     def set_inputs(self, inputs: tuple[InputHealth, ...]) -> None:
         """Shows the inputs; chips of those that stay are kept."""
@@ -118,6 +123,11 @@ class InputStrip(QWidget):
             role = _ROLES[worst.level] if loud and worst is not None else Role.MUTED
             color = theme.accent_text(role, Role.WINDOW) if loud else theme.tokens().muted
             self.sentence.setStyleSheet(f"color: {color};")
+
+    def set_bodies(self, line: str) -> None:
+        """Shows how base and lift move, empty for a station without."""
+        if line != self.bodies.text():
+            self.bodies.setText(line)
 
     def retheme(self) -> None:
         """Takes the colours of the theme in force."""
