@@ -69,11 +69,11 @@ def measure(arguments: argparse.Namespace, folder: Path, figures: Figures) -> di
 def _one(station: BenchStation, chromium: Browser, hz: float, seconds: float, figures: Figures) -> None:
     context, quest = new_window(chromium, hz)
     try:
-        card = _pairing(station)
+        card = pairing(station)
         quest.pair(card["url"], card["pin"])
         quest.enter()
         quest.do(_WAVE)
-        offset_ns, uncertainty_ns = _clock_offset(quest)
+        offset_ns, uncertainty_ns = clock_offset(quest)
         for attempt in range(1, _ATTEMPTS + 1):
             _engage(station, quest)
             ticks, samples, why = _listen(station, seconds)
@@ -117,7 +117,8 @@ def _engage(station: BenchStation, quest: EmulatedQuest) -> None:
     raise StationError("The emulated headset was not given the arm", why=f"{reason} {status}")
 
 
-def _pairing(station: BenchStation) -> dict[str, Any]:
+def pairing(station: BenchStation) -> dict[str, Any]:
+    """How to pair, once the page runs."""
     deadline = time.monotonic() + _START_S
     while True:
         try:
@@ -128,7 +129,7 @@ def _pairing(station: BenchStation) -> dict[str, Any]:
             time.sleep(0.2)
 
 
-def _clock_offset(quest: EmulatedQuest) -> tuple[int, int]:
+def clock_offset(quest: EmulatedQuest) -> tuple[int, int]:
     """Host time minus page time, and how far off that may be, by the quickest of many answers [ns]."""
     best, offset_ns = 10**12, 0
     for _ in range(_CLOCK_TRIES):
