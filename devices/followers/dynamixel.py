@@ -28,7 +28,8 @@ DRIVER = Driver(
     kind=DriverKind.FOLLOWER,
     title="Arm of Dynamixel servos (ViperX, WidowX)",
     verification=Verification.EMULATOR,
-    proof="The vendor's dynamixel-sdk against a byte-level emulator of the servos on a pseudo-terminal.",
+    proof="The vendor's dynamixel-sdk against a byte-level emulator of the servos on a pseudo-terminal; no "
+    "real servos.",
     make=_make,
     options=DynamixelArmOptions,
     discover=find_dynamixel,

@@ -28,7 +28,8 @@ DRIVER = Driver(
     kind=DriverKind.FOLLOWER,
     title="Arm of Feetech servos (SO-100, SO-101)",
     verification=Verification.EMULATOR,
-    proof="The vendor's scservo_sdk against a byte-level emulator of the servos on a pseudo-terminal.",
+    proof="The vendor's scservo_sdk against a byte-level emulator of the servos on a pseudo-terminal; no "
+    "real servos.",
     make=_make,
     options=FeetechArmOptions,
     discover=find_feetech,

@@ -159,7 +159,8 @@ DRIVER = Driver(
     kind=DriverKind.FOLLOWER,
     title="Franka FR3 or Panda",
     verification=Verification.IMPORT_ONLY,
-    proof="franky loads and has the calls used here; nothing was run against a robot or an emulator.",
+    proof="Written to the interface of franky; no test loads it, and nothing was run against a robot or an "
+    "emulator.",
     make=_make,
     options=FrankaOptions,
     needs=("franky",),

@@ -323,7 +323,8 @@ DRIVER = Driver(
     kind=DriverKind.INPUT,
     title="3Dconnexion SpaceMouse",
     verification=Verification.EMULATOR,
-    proof="The bytes of its HID reports, put in where hidapi delivers them; hidapi itself only enumerates.",
+    proof="Its reports byte by byte, put in where hidapi would deliver them; hidapi itself was not run "
+    "against a device.",
     make=_make,
     options=SpaceMouseOptions,
     discover=_discover,

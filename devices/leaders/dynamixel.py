@@ -30,7 +30,8 @@ DRIVER = Driver(
     kind=DriverKind.INPUT,
     title="Leader arm of Dynamixel servos",
     verification=Verification.EMULATOR,
-    proof="The vendor's dynamixel-sdk against a byte-level emulator of the servos on a pseudo-terminal.",
+    proof="The vendor's dynamixel-sdk against a byte-level emulator of the servos on a pseudo-terminal; no "
+    "real servos.",
     make=_make,
     options=DynamixelLeaderOptions,
     discover=find_dynamixel,

@@ -30,7 +30,8 @@ DRIVER = Driver(
     kind=DriverKind.INPUT,
     title="Leader arm of Feetech servos (SO-100, SO-101)",
     verification=Verification.EMULATOR,
-    proof="The vendor's scservo_sdk against a byte-level emulator of the servos on a pseudo-terminal.",
+    proof="The vendor's scservo_sdk against a byte-level emulator of the servos on a pseudo-terminal; no "
+    "real servos.",
     make=_make,
     options=FeetechLeaderOptions,
     discover=find_feetech,

@@ -46,7 +46,7 @@ def _make_camera(context: DeviceContext, options: LerobotOptions) -> LerobotCame
     return LerobotCamera(context.name, options)
 
 
-_PROOF = "LeRobot 0.4.4 itself in its own environment, with {}."
+_PROOF = "LeRobot 0.4.4 itself in its own environment, with {}; no real device."
 
 ROBOT = Driver(
     name=NAME,

@@ -360,7 +360,7 @@ DRIVER = Driver(
     kind=DriverKind.INPUT,
     title="VR headset by its browser (Quest, Pico, Vision Pro)",
     verification=Verification.EMULATOR,
-    proof="An emulated Quest in a real Chromium drives the simulated arms through this page.",
+    proof="An emulated Quest in a real Chromium drives the simulated arms through this page; no headset.",
     make=_make,
     options=WebXrOptions,
 )

@@ -1,5 +1,6 @@
 """The registry of drivers: broken plug-ins are reported, not fatal; names and kinds are checked."""
 
+import re
 from importlib.metadata import EntryPoint
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +26,7 @@ def made(context: DeviceContext, options: Any) -> Any:
 
 
 GOOD = Driver("good", DriverKind.SENSOR, "Good", Verification.SIMULATED, "Nothing", made, Speed)
+_UNTRIED = (Verification.EMULATOR, Verification.IMPORT_ONLY)
 NOT_A_DRIVER = "hello"
 
 
@@ -135,3 +137,9 @@ def test_a_package_that_is_missing_says_what_to_install() -> None:
         vendor_module("no_vendor", "acme", "acme")
     with pytest.raises(DeviceError, match="Install no_vendor"):
         vendor_module("no_vendor", "acme")
+
+
+def test_drivers_that_were_not_run_on_their_devices_say_so() -> None:
+    claims = {each.name: each.proof for each in all_drivers()[0] if each.verification in _UNTRIED}
+    assert {"spacemouse", "ur", "webxr"} <= set(claims)
+    assert [name for name, said in claims.items() if not re.search(r"\b(no|not|nothing|never)\b", said)] == []
