@@ -92,6 +92,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("lift.up", "Lift up", "Y", Scope.DRIVE, held=True),
     ActionSpec("lift.down", "Lift down", "B", Scope.DRIVE, held=True),
     ActionSpec("precise", "Precision mode on or off", "P", Scope.DRIVE, icon="magnify-plus-outline"),
+    ActionSpec("symmetry", "Mirror both arms on or off", "M", Scope.DRIVE, icon="reflect-horizontal"),
     ActionSpec("nudge.forward", "A step away", "Shift+W", Scope.NUDGE),
     ActionSpec("nudge.back", "A step towards you", "Shift+S", Scope.NUDGE),
     ActionSpec("nudge.left", "A step left", "Shift+A", Scope.NUDGE),

@@ -174,7 +174,7 @@ class Application(QObject):
         page.refused.connect(lambda error: self.window.show_error(error))
         page.soundsWanted.connect(lambda on: self.window.set_sounds(on))
         page.stationWanted.connect(self.host.restart)
-        page.tuned.connect(self.collect.driving.configure)
+        page.tuned.connect(self.collect.on_mapping)
         return page
 
     def _author(self) -> Author:

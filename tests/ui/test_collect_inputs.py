@@ -25,6 +25,7 @@ from ui.viewmodels.driving import NUDGES
 from ui.viewmodels.input_health import InputWatch
 from ui.viewmodels.interventions import InterventionWatch
 from ui.widgets.alignment_bars import AlignmentBars, JointOffset
+from ui.widgets.arm_selector import ArmSelector
 from ui.widgets.input_strip import InputStrip
 from ui.widgets.status_cells import Level, device_cell
 
@@ -310,3 +311,36 @@ def test_precision_goes_with_every_sample(model):
     model.driving.toggle_clutch()
     model.driving.sample(1)
     assert model.driving.sample(2).arms["left"].precise
+
+
+def test_mirroring_is_switched_while_nobody_drives_and_told(model, direct_port, make_tick):
+    told = []
+    model.told.connect(lambda text, _undo: told.append(text))
+    answered = []
+    direct_port.call = lambda process, command, done=None, failed=None, **args: (
+        answered.append((process, command, args)),
+        done(CONFIG.mapping.model_dump() | args),
+    )
+    model.on_ticks([engaged(make_tick)])
+    model.toggle_symmetry()
+    assert (answered, told) == ([], ["Let go of the arms first, then switch mirroring."])
+    model.on_ticks([make_tick(2001)])
+    model.toggle_symmetry()
+    assert answered == [("control", "set_mapping", {"symmetry": True})]
+    assert model.symmetry
+    model.on_ticks([engaged(make_tick)])
+    assert model.view().explanation.endswith(", mirrored")
+    model.on_mapping(CONFIG.mapping)
+    assert not model.symmetry
+
+
+def test_the_selector_shows_precision_and_mirroring(qtbot):
+    arms = ArmSelector(("left", "right"), "Tab", "", "P", "M")
+    qtbot.addWidget(arms)
+    arms.set_precise(True)
+    arms.set_mirrored(True)
+    assert arms.mirror.accessibleName() == "Mirroring on"
+    assert arms.mirror.styleSheet() == arms.precise.styleSheet()
+    single = ArmSelector(("only",), "Tab", "")
+    qtbot.addWidget(single)
+    assert single.mirror.isHidden()

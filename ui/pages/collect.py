@@ -194,6 +194,7 @@ class CollectPage(QWidget):
             f"{key('clutch')} engages.  {moves} {lift} move, arrows turn, {key('gripper.toggle')} grips. "
             "Shift with them nudges. Or drag the ball in the 3-D view: Shift for depth, Ctrl to turn.",
             key("precise"),
+            key("symmetry"),
         )
         if self._model.config.mobile_base.driver:
             ways = "".join(key(f"base.{way}") for way in ("forward", "left", "back", "right"))
@@ -231,6 +232,7 @@ class CollectPage(QWidget):
         self.verdict.redone.connect(model.redo)
         self.verdict.discarded.connect(model.discard)
         self.arms.chosen.connect(self._choose_arm)
+        self.arms.mirrorClicked.connect(self._model.toggle_symmetry)
         self.arms.preciseClicked.connect(self._toggle_precise)
         self.leader.clicked.connect(self._toggle_leader)
         self.demonstrate.clicked.connect(self._demonstrate)
@@ -253,6 +255,7 @@ class CollectPage(QWidget):
         bind("demonstrate", self._demonstrate, self)
         bind("gripper.toggle", model.driving.toggle_gripper, self)
         bind("precise", self._toggle_precise, self)
+        bind("symmetry", model.toggle_symmetry, self)
         for action in NUDGES:
             bind(action, lambda a=action: model.nudge(a), self)
         for number in range(1, 10):
@@ -367,6 +370,7 @@ class CollectPage(QWidget):
         driving = self._model.driving
         self.arms.set_arms(driving.selected, driving.engaged or driving.dragging)
         self.arms.set_precise(driving.precise)
+        self.arms.set_mirrored(self._model.symmetry)
         self.leader.set_driving(self._model.leaders.driving(self._model.tick))
         self.inputs.set_inputs(self._model.input_health())
         self.inputs.set_bodies(self._bodies.line())

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from teleop_app.core.config import StationConfig
+from teleop_app.core.config import MappingSection, StationConfig
 from teleop_app.core.errors import TeleopError
 from teleop_app.core.types import (
     Actor,
@@ -30,7 +30,7 @@ from ui.sounds import Cue
 from ui.viewmodels.alignment import alignment_of
 from ui.viewmodels.collect_view import Chip, CollectView, figures_of, summary_of
 from ui.viewmodels.demonstration import Demonstration
-from ui.viewmodels.driving import NUDGES, KeyDriver
+from ui.viewmodels.driving import NUDGES, SOURCE, KeyDriver
 from ui.viewmodels.input_health import InputHealth, InputWatch
 from ui.viewmodels.interventions import Intervention, InterventionWatch
 from ui.viewmodels.key_bodies import key_bodies
@@ -130,6 +130,7 @@ class CollectModel(QObject):
         self._recorder_state: RecorderState | None = None
         self._scene: tuple[str, int, int] | None = None
         self._task_result: bool | None = None
+        self.symmetry = config.mapping.symmetry
         self.interventions = InterventionWatch()
         self._inputs = InputWatch(config)
         self.leaders = LeaderClutches(port, config, lambda text: self.told.emit(text, False))
@@ -146,6 +147,11 @@ class CollectModel(QObject):
         """The newest word of the recorder."""
         return self._recorder
 
+    def on_mapping(self, mapping: MappingSection) -> None:
+        """The running station was given another mapping."""
+        self.symmetry = mapping.symmetry
+        self.driving.configure(mapping)
+
     def on_link(self, linked: bool) -> None:
         """The station was found or lost; what was known of it is forgotten when lost."""
         self._linked = linked
@@ -153,6 +159,7 @@ class CollectModel(QObject):
         self._inputs.on_link(linked)
         if not linked:
             self.interventions.clear()
+            self.symmetry = self.config.mapping.symmetry  # a new station starts with the file
             self._recorder = None
             self._recorder_state = None
             self._demonstration = None
@@ -238,6 +245,29 @@ class CollectModel(QObject):
                 return
             self.driving.release_all()
         self.leaders.toggle(self._tick, self.driving.selected)
+
+    @property
+    def can_mirror(self) -> bool:
+        """Whether there are two arms, one of which can mirror the other."""
+        return len(self.config.arms) == 2
+
+    def toggle_symmetry(self) -> None:
+        """Lets the second arm mirror the first until the station ends, or not; nobody may drive meanwhile."""
+        if not self.can_mirror:
+            return
+        if self._tick is not None and any(self._tick.engaged):
+            self.told.emit("Let go of the arms first, then switch mirroring.", False)
+            return
+        self._port.call(
+            "control",
+            "set_mapping",
+            done=self._on_symmetry,
+            failed=lambda error: self.told.emit(error.sentence, False),
+            symmetry=not self.symmetry,
+        )
+
+    def _on_symmetry(self, mapping: dict[str, Any]) -> None:
+        self.symmetry = bool(mapping.get("symmetry"))
 
     def _is_stopped(self) -> bool:
         """Whether a stop is latched; then that is told."""
@@ -436,7 +466,10 @@ class CollectModel(QObject):
         words = _DRIVER_WORDS.get(driver or "", "Engaged")
         which = " and ".join(arms)
         source = f" by {tick.source}" if tick.source and driver == "human" else ""
-        return f"{words}: {which}{source}" if which else words
+        if not which:
+            return words
+        how = ", precisely" if self.driving.precise and tick.source == SOURCE else ""
+        return f"{words}: {which}{source}{how}{', mirrored' if self.symmetry else ''}"
 
     def record_or_stop(self) -> None:
         """Starts an episode, or stops it; stops the countdown of one that is about to start."""

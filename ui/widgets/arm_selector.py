@@ -16,11 +16,24 @@ class ArmSelector(QFrame):
 
     chosen = pyqtSignal(str)
     preciseClicked = pyqtSignal()
+    mirrorClicked = pyqtSignal()
 
     def __init__(
-        self, arms: Sequence[str], key: str, hint: str, precise_key: str = "", parent: QWidget | None = None
+        self,
+        arms: Sequence[str],
+        key: str,
+        hint: str,
+        precise_key: str = "",
+        mirror_key: str = "",
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
+        self._mirrored = False
+        self.mirror = QPushButton(f"Mirror {mirror_key}".strip())
+        self.mirror.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.mirror.setToolTip("One hand drives both arms: the second mirrors the first between their bases.")
+        self.mirror.setVisible(len(arms) == 2)
+        self.mirror.clicked.connect(self.mirrorClicked)
         self._precise = False
         self.precise = QPushButton(f"Precise {precise_key}".strip())
         self.precise.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -36,6 +49,7 @@ class ArmSelector(QFrame):
         row.addWidget(caption)
         row.addStretch(1)
         row.addWidget(self.precise)
+        row.addWidget(self.mirror)
         for arm in arms:
             button = QPushButton(arm)
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -71,14 +85,22 @@ class ArmSelector(QFrame):
             self.precise.setAccessibleName(f"Precision mode {'on' if on else 'off'}")
             self.retheme()
 
+    def set_mirrored(self, on: bool) -> None:
+        """Shows whether the second arm mirrors the first."""
+        if on != self._mirrored:
+            self._mirrored = on
+            self.mirror.setAccessibleName(f"Mirroring {'on' if on else 'off'}")
+            self.retheme()
+
     def retheme(self) -> None:
         """Takes the colours of the theme in force."""
         t = theme.tokens()
-        fill, ink, edge = (t.raised, t.text, t.text) if self._precise else ("transparent", t.muted, t.border)
-        self.precise.setStyleSheet(
-            f"QPushButton {{ background: {fill}; color: {ink}; border: 1px solid {edge};"
-            f" border-radius: 4px; padding: 4px 5px; }}"
-        )
+        for switch, on in ((self.precise, self._precise), (self.mirror, self._mirrored)):
+            fill, ink, edge = (t.raised, t.text, t.text) if on else ("transparent", t.muted, t.border)
+            switch.setStyleSheet(
+                f"QPushButton {{ background: {fill}; color: {ink}; border: 1px solid {edge};"
+                f" border-radius: 4px; padding: 4px 5px; }}"
+            )
         for arm, button in self._buttons.items():
             if arm == self._engaged:
                 fill, ink, edge = t.human, theme.text_on(t.human), t.human
