@@ -34,9 +34,9 @@ export class Panel {
     pen.fillStyle = TINTS[state.headTint] ?? TINTS.plain;
     pen.fillRect(0, 0, 16, HEIGHT);
     this.#text(state.head ?? 'Connecting', EDGE, 96, 64, TINTS[state.headTint] ?? TINTS.plain, 600);
-    this.#text(state.driver ?? '', EDGE, 152, 34, TINTS.soft);
+    this.#text(state.driver ?? '', EDGE, 152, 34, TINTS.soft, 400, 'left', 0.52 * WIDTH);
     const recording = state.recording ?? '';
-    this.#text(recording, WIDTH - EDGE, 96, 40, state.isRecording ? TINTS.bad : TINTS.plain, 600, 'right');
+    this.#text(recording, WIDTH - EDGE, 152, 36, state.isRecording ? TINTS.bad : TINTS.plain, 600, 'right', 0.38 * WIDTH);
     this.#text(state.task ?? '', EDGE, 216, 36, TINTS.plain);
     if (state.warning) this.#wrap(state.warning, EDGE, 284, 34, TINTS.warn, 2);
     let y = 400;
