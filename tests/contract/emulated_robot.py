@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import subprocess
@@ -25,8 +26,8 @@ free_hosts = (f"127.{20 + os.getpid() % 200}.{n // 250}.{1 + n % 250}" for n in 
 class Controller:
     """The emulator; words on its standard input make faults."""
 
-    def __init__(self, emulator: str, *options: str) -> None:
-        self.host = next(free_hosts)
+    def __init__(self, emulator: str, *options: str, host: str = "") -> None:
+        self.host = host or next(free_hosts)
         argv = [sys.executable, "-m", f"devices.emulators.{emulator}", "--host", self.host, *options]
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
@@ -40,7 +41,8 @@ class Controller:
 
     def stop(self) -> None:
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait(10)
         self.process.stdout.close()
 

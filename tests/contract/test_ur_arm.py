@@ -7,13 +7,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from emulated_robot import Controller, free_hosts, make_arm, settle
 
 from devices.emulators.ur_wire import Package, PackageReader, pack_values, package, unpack_values
+from devices.followers import ur
 from devices.protocols import FollowerDriver
+from devices.testing import FollowerContract, run_contract
 from teleop_app.core.clock import MonotonicClock
 from teleop_app.core.errors import ConfigError, DeviceError
 
@@ -191,6 +194,44 @@ os._exit(0)
         child.wait()
         child.stdout.close()
         controller.stop()
+
+
+class _Linked:
+    """The driver itself, connected already: it stays so between the checks."""
+
+    def __init__(self, arm: FollowerDriver) -> None:
+        self.joint_names, self.rate_hz = arm.joint_names, arm.rate_hz
+        self.read, self.send, self.hold = arm.read, arm.send, arm.hold
+
+    def connect(self) -> None: ...
+
+    def disconnect(self) -> None: ...
+
+
+class _UrContract(FollowerContract):
+    driver = ur.DRIVER
+    options: dict[str, Any] = {"host": "127.0.0.9"}  # noqa: RUF012
+
+    def __init__(self, arm: FollowerDriver) -> None:
+        self.arm = arm
+
+    def make(self) -> FollowerDriver:
+        return _Linked(self.arm)
+
+
+def test_it_passes_the_suite_for_drivers_but_for_what_the_tests_above_take_apart(arm: FollowerDriver) -> None:
+    """Connecting, holding and losing the controller are above: the vendor's client is slow to let go."""
+    checks = (
+        "test_the_driver_describes_itself",
+        "test_unknown_options_are_refused",
+        "test_options_that_are_not_finite_are_refused",
+        "test_discovery_offers_options_that_exist",
+        "test_its_joints_are_named",
+        "test_states_are_sound",
+        "test_it_follows",
+        "test_targets_of_another_size_are_refused",
+    )
+    assert run_contract(_UrContract(arm), checks) == {}
 
 
 def test_packages_survive_any_cutting() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 from emulated_robot import Controller, free_hosts, make_arm, settle
 
+from devices.followers import xarm
 from devices.protocols import FollowerDriver
+from devices.testing import FollowerContract
 from teleop_app.core.errors import DeviceError
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'warn' method is deprecated")  # the SDK's own
@@ -96,3 +99,31 @@ def test_seven_joints() -> None:
     finally:
         arm.disconnect()
         controller.stop()
+
+
+class TestXArmContract(FollowerContract):
+    """The suite that drivers of third parties must pass."""
+
+    driver = xarm.DRIVER
+    options: dict[str, Any] = {"host": "127.0.0.9"}  # noqa: RUF012
+    controller: Controller
+
+    @classmethod
+    def setup_class(cls) -> None:
+        cls.controller = Controller("xarm")
+
+    @classmethod
+    def teardown_class(cls) -> None:
+        cls.controller.stop()
+
+    def make(self) -> FollowerDriver:
+        return make(self.controller.host)
+
+    def unplug(self) -> None:
+        self.controller.say("unplug")
+        self.controller.process.wait(10)
+
+    def plug(self) -> None:
+        host = self.controller.host
+        self.controller.stop()
+        TestXArmContract.controller = Controller("xarm", host=host)
