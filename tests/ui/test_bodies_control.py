@@ -9,11 +9,12 @@ from teleop_app.core.types import ProcessState, ProcessStatus, StationStatus, St
 from ui.bridge import StationBridge
 from ui.viewmodels.body_watch import BodyWatch
 from ui.viewmodels.device_words import state_words
-from ui.viewmodels.devices import DevicesModel
+from ui.viewmodels.devices import DevicesModel, Live, StationDevice
 from ui.viewmodels.driver_catalog import DriverCatalog
 from ui.viewmodels.driving import KeyDriver
 from ui.viewmodels.key_bodies import KeyBodies, key_bodies
 from ui.viewmodels.setup import SetupModel
+from ui.widgets.device_row import DeviceRow
 from ui.widgets.input_strip import InputStrip
 
 MEASURED = ("x", "y", "yaw", "vx", "vy", "wz")
@@ -132,3 +133,15 @@ def test_the_strip_has_a_place_for_the_base(qtbot):
     qtbot.addWidget(strip)
     strip.set_bodies("Base 0.20 m/s  +0°/s")
     assert strip.bodies.text().startswith("Base")
+
+
+def test_many_long_values_do_not_widen_the_page(qtbot):
+    device = StationDevice(
+        "hands[0]", "inspire", DriverKind.HAND, "sim-hand", "control", {}, None, "", saved=True
+    )
+    row = DeviceRow(device, calibratable=False)
+    qtbot.addWidget(row)
+    before = row.minimumSizeHint().width()
+    values = {f"measured thumb_abduction_{index}": 0.5 for index in range(12)}
+    row.show_live(Live(ProcessState.RUNNING, values=values), "")
+    assert row.minimumSizeHint().width() <= before + 80

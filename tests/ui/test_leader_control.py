@@ -155,3 +155,11 @@ def test_setup_engages_and_drives_each_arm_of_a_leader(qtbot, editor, direct_por
     model.changed.emit()
     assert next(iter(made.leaders.values())).arms == ("right",)
     assert all(model.led_arms(d) == () for d in model.devices() if d.kind is not DriverKind.INPUT)
+
+
+def test_on_a_low_screen_the_buttons_share_a_line_and_keep_their_names(qtbot):
+    button = LeaderButton("H")
+    qtbot.addWidget(button)
+    button.set_compact(True)
+    assert button.text().split() == ["Leader", "H"]
+    assert button.accessibleName() == "Engage the leader"

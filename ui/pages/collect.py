@@ -11,6 +11,7 @@ from PyQt6.QtGui import QHideEvent, QKeyEvent, QKeySequence, QResizeEvent, QShow
 from PyQt6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
+    QBoxLayout,
     QComboBox,
     QFrame,
     QHBoxLayout,
@@ -212,8 +213,11 @@ class CollectPage(QWidget):
         box.addWidget(self.instruction, 1)
         box.addWidget(self.stack)
         box.addWidget(self.arms)
-        box.addWidget(self.leader)
-        box.addWidget(self.demonstrate)
+        self._helpers = QBoxLayout(QBoxLayout.Direction.TopToBottom)
+        self._helpers.setSpacing(theme.grid(1))
+        self._helpers.addWidget(self.leader)
+        self._helpers.addWidget(self.demonstrate)
+        box.addLayout(self._helpers)
         return column
 
     def _connect(self) -> None:
@@ -429,8 +433,16 @@ class CollectPage(QWidget):
             self.chip.set_compact(compact)
             self.instruction.set_compact(compact)
             self.record.trust.set_compact(compact)
-            self.arms.hint.setVisible(not compact)
+            self.arms.set_compact(compact)
+            self._share_line(compact and bool(self._model.leaders))
             self._fit_card()
+
+    def _share_line(self, share: bool) -> None:
+        """Puts the two buttons below beside each other on a low screen."""
+        ways = QBoxLayout.Direction
+        self._helpers.setDirection(ways.LeftToRight if share else ways.TopToBottom)
+        self.leader.set_compact(share)
+        self.demonstrate.set_compact(share)
 
     def _record_note(self, view: CollectView) -> str:
         key = self._actions.key_label

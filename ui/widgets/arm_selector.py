@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ui import theme
 from ui.theme import FontSize
@@ -42,14 +42,20 @@ class ArmSelector(QFrame):
         self._buttons: dict[str, QPushButton] = {}
         self._selected = ""
         self._engaged: str | None = None
-        caption = QLabel(f"Keys move   {key}")
-        caption.setProperty("kind", "label")
-        row = QHBoxLayout()
+        self._caption = QLabel(f"Keys move   {key}")
+        self._caption.setProperty("kind", "label")
+        row, switches = QHBoxLayout(), QHBoxLayout()
         row.setSpacing(theme.grid(1))
-        row.addWidget(caption)
+        row.addWidget(self._caption)
         row.addStretch(1)
-        row.addWidget(self.precise)
-        row.addWidget(self.mirror)
+        switches.setSpacing(theme.grid(1))
+        switches.addWidget(self.precise)
+        switches.addWidget(self.mirror)
+        switches.addStretch(1)
+        self._rows = QBoxLayout(QBoxLayout.Direction.TopToBottom)
+        self._rows.setSpacing(theme.grid(0.5))
+        self._rows.addLayout(switches)
+        self._rows.addLayout(row)
         for arm in arms:
             button = QPushButton(arm)
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -63,7 +69,7 @@ class ArmSelector(QFrame):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme.grid(0.5))
-        box.addLayout(row)
+        box.addLayout(self._rows)
         box.addWidget(self.hint)
         self.retheme()
 
@@ -71,6 +77,13 @@ class ArmSelector(QFrame):
     def shown(self) -> tuple[str, str | None]:
         """Selected and engaged arm."""
         return self._selected, self._engaged
+
+    def set_compact(self, compact: bool) -> None:
+        """Takes one line on a low screen: arms and switches, without words."""
+        ways = QBoxLayout.Direction
+        self._rows.setDirection(ways.LeftToRight if compact else ways.TopToBottom)
+        self._caption.setVisible(not compact)
+        self.hint.setVisible(not compact)
 
     def set_arms(self, selected: str, engaged: str | None) -> None:
         """Shows the selected arm, and the one whose clutch is held."""

@@ -15,6 +15,7 @@ class DemonstrateButton(QPushButton):
         super().__init__(parent)
         self._key = key
         self._running = False
+        self._compact = False
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setIconSize(QSize(18, 18))
         self.setToolTip(
@@ -34,6 +35,11 @@ class DemonstrateButton(QPushButton):
             self._running = running
             self.retheme()
 
+    def set_compact(self, compact: bool) -> None:
+        """Says it in a word, to share a line."""
+        self._compact = compact
+        self.retheme()
+
     def set_key(self, key: str) -> None:
         """Shows another key."""
         self._key = key
@@ -43,6 +49,9 @@ class DemonstrateButton(QPushButton):
         """Takes the colours of the theme in force."""
         t = theme.tokens()
         words = "Stop the script" if self._running else "Let the script show it"
+        self.setAccessibleName(words)
+        if self._compact:
+            words = "Stop" if self._running else "Script"
         self.setText(f" {words}   {self._key}")
         ink = theme.readable(t.policy, t.panel) if self._running else t.text
         edge = t.policy if self._running else t.border

@@ -27,6 +27,8 @@ ICONS = {
 }
 _ICON_PX = 22
 _VALUE_COLUMNS = 4
+_LONG_NAMES = 14
+"""Names longer than this get half as many columns."""
 _MOST_VALUES = 40
 
 
@@ -136,12 +138,15 @@ class DeviceRow(QFrame):
                 self._values.removeWidget(label)
                 label.deleteLater()
             self._cells = {}
+            columns = _VALUE_COLUMNS // (2 if max(map(len, names), default=0) > _LONG_NAMES else 1)
+            for column in range(_VALUE_COLUMNS):
+                self._values.setColumnStretch(column, int(column < columns))
             for index, name in enumerate(names):
-                label = QLabel()
+                label = ElidedLabel()
                 label.setFont(theme.font(FontSize.LABEL, tabular=True))
                 label.setProperty("kind", "muted")
                 label.setToolTip(name)
-                self._values.addWidget(label, index // _VALUE_COLUMNS, index % _VALUE_COLUMNS)
+                self._values.addWidget(label, index // columns, index % columns)
                 self._cells[name] = label
         for name, label in self._cells.items():
             label.setText(f"{name} {values[name]:+.3f}")

@@ -20,6 +20,7 @@ class LeaderButton(QPushButton):
         super().__init__(parent)
         self._key = key
         self._driving = ""
+        self._compact = False
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setIconSize(QSize(18, 18))
         self.setToolTip(
@@ -39,6 +40,11 @@ class LeaderButton(QPushButton):
             self._driving = leader
             self.retheme()
 
+    def set_compact(self, compact: bool) -> None:
+        """Says it in a word, to share a line."""
+        self._compact = compact
+        self.retheme()
+
     def set_key(self, key: str) -> None:
         """Shows another key."""
         self._key = key
@@ -48,6 +54,9 @@ class LeaderButton(QPushButton):
         """Takes the colours of the theme in force."""
         t = theme.tokens()
         words = f"Release {self._driving}" if self._driving else "Engage the leader"
+        self.setAccessibleName(words)
+        if self._compact:
+            words = "Release" if self._driving else "Leader"
         self.setText(f" {words}   {self._key}".rstrip())
         ink = theme.readable(t.human, t.panel) if self._driving else t.text
         edge = t.human if self._driving else t.border
