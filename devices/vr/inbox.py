@@ -60,6 +60,13 @@ class Inbox:
                     self.dropped += 1
         self._ready.set()
 
+    def end(self) -> None:
+        """Nobody drives any more: frames that wait are not acted on, a stop that was pressed is."""
+        with self._lock:
+            kept = [item for item in self._items if isinstance(item, StopPressed)]
+            self._items = deque([*kept, LetGo()])
+        self._ready.set()
+
     def take(self) -> Item | None:
         """The oldest, None when there is none."""
         with self._lock:

@@ -86,6 +86,8 @@ class WebXrHeadset:
             DeviceError: The port is busy, or key or certificate are not readable.
             StorageError: The store cannot be written.
         """
+        if self._server is not None:
+            return
         # Imported here: these take a quarter of a second, and whoever only lists drivers has no use for them.
         from devices.vr.certificate import ensure_certificate
         from devices.vr.hall import Hall
@@ -157,7 +159,7 @@ class WebXrHeadset:
         server, self._server = self._server, None
         if server is not None:
             server.stop()
-            self._inbox.put(LetGo())
+            self._inbox.end()
 
     # The station, as the page shows it.
 
