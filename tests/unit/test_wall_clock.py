@@ -15,6 +15,10 @@ ROOT = Path(__file__).parents[2]
 MAY_ASK = {
     "teleop_app/core/clock.py": "the one reading that ties an episode to UTC",
     "teleop_app/station/latency_codes.py": "the date of a calibration",
+    "devices/cameras/camera_calibrator.py": "the date of a calibration",
+    "devices/leaders/calibration.py": "the date of a calibration",
+    "devices/vr/server.py": "until when a headset stays paired",
+    "devices/vr/webxr.py": "until when a headset stays paired, and its certificate is valid",
     "sessions/upgrade.py": "the date of a migration",
     "sessions/access.py": "the date of a verdict",
     "sessions/repository.py": "the date of a verdict",
