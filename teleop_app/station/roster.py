@@ -93,7 +93,7 @@ def roster(config: StationConfig, *, gamepad: bool = True) -> tuple[ProcessRole,
     Raises:
         ConfigError: Simulated and real arms are mixed.
     """
-    # A real arm and a real camera do not stall because a browser starts on the host, hence the shares.
+    # Arms, cameras and leaders do not stall because a browser starts on the host, hence the shares.
     roles: list[ProcessRole] = []
     simulated = is_simulated(config)
     if simulated:
@@ -126,10 +126,12 @@ def roster(config: StationConfig, *, gamepad: bool = True) -> tuple[ProcessRole,
         roles.append(_role("operator", effect, "simulation arms", essential=False))
     for device in config.inputs.devices:
         effect = f"The input '{device.name}' does nothing until it is back; its arms hold."
-        roles.append(_role(input_process(device.name), effect, "inputs arms latencies", essential=False))
+        roles.append(
+            _role(input_process(device.name), effect, "inputs arms latencies", essential=False, niceness=-5)
+        )
     if config.inputs.gamepad and gamepad:
         effect = "The gamepad does nothing; everything else goes on."
-        roles.append(_role("gamepad", effect, "inputs arms", essential=False))
+        roles.append(_role("gamepad", effect, "inputs arms", essential=False, niceness=-5))
     return tuple(roles)
 
 

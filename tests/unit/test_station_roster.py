@@ -61,6 +61,8 @@ def test_a_real_station_has_a_process_for_each_device():
     )
     roles = {role.name: role for role in roster(config, gamepad=False)}
     assert "gamepad" not in roles
+    devices = ("follower-left", "cameras", "sensor-wrist", "input-quest")
+    assert [roles[name].niceness for name in devices] == [-10, -5, -5, -5]
     assert not roles["input-quest"].essential and roles["control"].essential
     assert "Arm 'left' holds its place" in roles["follower-left"].consequence
     assert affected(config, ["safety"]) == ("follower-left", "follower-right", "control")
