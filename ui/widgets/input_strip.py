@@ -97,10 +97,10 @@ class InputStrip(QWidget):
         self._row.setSpacing(theme.grid(1))
         self._row.addWidget(caption)
         self._row.addWidget(self.sentence, 1)
-        self.bodies = QLabel()
+        self.bodies = ElidedLabel()
         self.bodies.setProperty("kind", "muted")
         self.bodies.setFont(theme.font(FontSize.LABEL, tabular=True))
-        self.bodies.setToolTip("How fast the base drives and turns, and how high the lift is.")
+        self.bodies.hide()
         self._row.addWidget(self.bodies)
 
     def set_inputs(self, inputs: tuple[InputHealth, ...]) -> None:
@@ -128,6 +128,7 @@ class InputStrip(QWidget):
         """Shows how base and lift move, empty for a station without."""
         if line != self.bodies.text():
             self.bodies.setText(line)
+            self.bodies.setVisible(bool(line))
 
     def retheme(self) -> None:
         """Takes the colours of the theme in force."""
