@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+from PyQt6.QtWidgets import QAbstractButton
 
 from devices.driver import Driver, DriverKind, Found, Options
 from devices.protocols import Verification
@@ -261,3 +262,32 @@ def test_a_device_of_a_broken_plug_in_says_why(qtbot, rig):
     assert "no ink" in model.problem_of(device)
     words, _ = state_words(device, model.live(device), model.problem_of(device))
     assert words.endswith(".")
+
+
+def test_the_tab_key_goes_down_the_page(qtbot, rig):
+    model, setup, catalog, _ = rig
+    editor = DevicesEditor(model, setup, catalog)
+    qtbot.addWidget(editor)
+    editor.show()
+    find_all(qtbot, model)
+    buttons = editor.findChildren(QAbstractButton)
+    stop, order = next(iter(editor.rows.values())).remove, []
+    for _ in range(400):
+        stop = stop.nextInFocusChain()
+        if stop in buttons and stop.isVisible() and stop.isEnabled():
+            order.append(stop)
+    places = [
+        order.index(widget)
+        for widget in (editor.finder.look, *editor.table.findChildren(QAbstractButton)[:1])
+    ]
+    offers = [
+        order.index(b)
+        for b in editor.finder.findChildren(QAbstractButton)
+        if b in order and b is not editor.finder.look
+    ]
+    removes = [
+        order.index(row.remove)
+        for row in editor.rows.values()
+        if row.remove in order and row.remove.isVisible()
+    ]
+    assert max(removes) < places[0] < min(offers) <= max(offers) < places[1]

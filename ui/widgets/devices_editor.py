@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 # ruff: noqa: N802
+from collections.abc import Sequence
+from itertools import pairwise
+
 from PyQt6.QtCore import QTimer, pyqtSignal
 from PyQt6.QtGui import QHideEvent, QShowEvent
-from PyQt6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QAbstractButton, QLabel, QVBoxLayout, QWidget
 
 from teleop_app.core.types import ProcessState
 from ui import theme
@@ -100,7 +103,15 @@ class DevicesEditor(QWidget):
                 self._rows.insertWidget(position, self.rows[key])
         self.finder.set_arms(tuple(each["name"] for each in self._setup.value("arms")))
         self._intro.setText(_INTRO if self._setup.linked else f"{_INTRO} {_NO_STATION}")
+        self._order_focus([self.rows[key] for key in keys])
         self._refresh_live()
+
+    def _order_focus(self, rows: Sequence[QWidget]) -> None:
+        """Lets the Tab key go down the page, whatever was made last."""
+        parts = (*rows, self.finder, self.table)
+        stops = [stop for part in parts for stop in part.findChildren(QAbstractButton)]
+        for first, second in pairwise(stops):
+            QWidget.setTabOrder(first, second)
 
     def _drop_row(self, key: str) -> None:
         row = self.rows.pop(key)
