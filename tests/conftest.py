@@ -54,6 +54,14 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True, scope="session")
+def unlocked_memory() -> Iterator[None]:
+    """The process of the tests is never locked into memory; a control process within it would lock all of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("teleop_app.station.control.lock_memory", lambda: False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_leaked_widgets(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fails a test that leaves a top-level Qt widget behind (give it to `qtbot.addWidget`, or close it)."""
