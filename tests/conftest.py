@@ -56,7 +56,7 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def unlocked_memory() -> Iterator[None]:
-    """The process of the tests is never locked into memory; a control process within it would lock all of it."""
+    """The process of the tests is not locked into memory, which a control process within it would do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("teleop_app.station.control.lock_memory", lambda: False)
         yield
