@@ -104,7 +104,12 @@ def browser() -> Iterator[Browser]:
 
 
 def new_window(
-    chromium: Browser, hz: float = 72.0, *, headset: bool = True, size: tuple[int, int] = (480, 360)
+    chromium: Browser,
+    hz: float = 72.0,
+    *,
+    headset: bool = True,
+    cameras: bool = True,
+    size: tuple[int, int] = (480, 360),
 ) -> tuple[BrowserContext, EmulatedQuest]:
     """A window with a profile of its own.
 
@@ -112,9 +117,12 @@ def new_window(
         chromium: The browser.
         hz: Frame rate of the headset.
         headset: Whether it has one.
+        cameras: Whether it can decode video.
         size: Of the window [px]; a large one costs processor time, since it is drawn in software.
     """
     context = chromium.new_context(ignore_https_errors=True, viewport={"width": size[0], "height": size[1]})
+    if not cameras:
+        context.add_init_script("delete window.VideoDecoder")
     if headset:
         context.add_init_script(path=IWER)
         context.add_init_script(f"window.questHz = {float(hz)}")

@@ -1,6 +1,6 @@
 """Controller to robot: from the headset's frame in the browser to the command that control sends for it.
 
-Run: python -m benchmarks.vr_latency [--runs 3] [--seconds 10] [--hz 72 90 120] [--markdown]
+Run: python -m benchmarks.vr_latency [--runs 3] [--seconds 10] [--hz 72 90 120] [--cameras] [--markdown]
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser(__doc__, runs=3)
     options.add_argument("--seconds", type=float, default=10.0, help="length of each measurement")
     options.add_argument("--hz", type=float, nargs="+", default=[72.0, 90.0, 120.0], help="headset's rates")
+    options.add_argument("--cameras", action="store_true", help="the page decodes and draws the cameras too")
     return run("vr_latency", measure, options.parse_args(argv))
 
 
@@ -60,14 +61,19 @@ def measure(arguments: argparse.Namespace, folder: Path, figures: Figures) -> di
     with bench_station(folder, config) as station, browser() as chromium:
         for _ in range(arguments.runs):
             for hz in arguments.hz:
-                _one(station, chromium, hz, arguments.seconds, figures)
+                _one(station, chromium, hz, arguments, figures)
         station.check()
     figures.note("The browser draws in software on the same processors; a headset does not.")
+    if not arguments.cameras:
+        figures.note("The page shows no cameras (--cameras): drawing them in software takes the processors.")
     return {"seconds": arguments.seconds, "hz": arguments.hz, "runs": arguments.runs}
 
 
-def _one(station: BenchStation, chromium: Browser, hz: float, seconds: float, figures: Figures) -> None:
-    context, quest = new_window(chromium, hz)
+def _one(
+    station: BenchStation, chromium: Browser, hz: float, arguments: argparse.Namespace, figures: Figures
+) -> None:
+    context, quest = new_window(chromium, hz, cameras=arguments.cameras)
+    seconds = arguments.seconds
     try:
         card = pairing(station)
         quest.pair(card["url"], card["pin"])
