@@ -184,13 +184,14 @@ class HeadsetServer:
             ]
             await asyncio.gather(*leaving, self._end_video(None, "the station stopped"))
         finally:
-            open_still = [each.transport for each in runner.server.connections] if runner.server else []
-            await runner.cleanup()
-            # Closing waits for the browsers' own good-bye over TLS; the thread does not.
-            for transport in open_still:
-                if transport is not None:
-                    transport.abort()
+            # Closing waits for the browsers' good-bye over TLS; the thread does not. Aborting comes first:
+            # early releases of Python 3.11 cannot abort what was closed twice.
+            for connection in runner.server.connections if runner.server else ():
+                if connection.transport is not None:
+                    with contextlib.suppress(AttributeError):
+                        connection.transport.abort()
             await asyncio.sleep(_ABORTED_S)
+            await runner.cleanup()
 
     async def _tick(self) -> None:
         while True:
