@@ -363,6 +363,13 @@ def test_typing_into_a_field_changes_the_draft_and_shows_the_problem_there(qtbot
     assert not page.save.isEnabled()
 
 
+def test_with_nothing_to_calibrate_the_page_leads_to_the_devices(qtbot, page):
+    page.show_titled("Calibration")
+    assert page.calibration.find.isVisibleTo(page.calibration)
+    page.calibration.find.click()
+    assert page.sections.currentItem().text() == "Devices"
+
+
 def test_a_malformed_file_leads_to_its_text(qtbot, page, file):
     file.write_text("[station\n")
     page.model.revert()

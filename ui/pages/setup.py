@@ -219,6 +219,7 @@ class SetupPage(QWidget):
             self.camera_wizard,
             camera_panel,
         )
+        self.calibration.devicesWanted.connect(lambda: self.show_titled("Devices"))
         self.devices_editor.calibrationWanted.connect(self._calibrate)
         for wizard in (self.arm_wizard, self.camera_wizard):
             wizard.told.connect(self.told)

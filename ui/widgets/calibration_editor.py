@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from devices.driver import DriverKind
@@ -39,6 +40,9 @@ class CalibrationEditor(QWidget):
         parent: Owner.
     """
 
+    devicesWanted = pyqtSignal()
+    """Somebody wants to find devices: nothing here can be calibrated yet."""
+
     def __init__(
         self,
         devices: DevicesModel,
@@ -61,6 +65,8 @@ class CalibrationEditor(QWidget):
         self._intro = QLabel()
         self._intro.setProperty("kind", "muted")
         self._intro.setWordWrap(True)
+        self.find = QPushButton("Find devices")
+        self.find.clicked.connect(self.devicesWanted)
         self._card = QFrame()
         self._card.setProperty("surface", "panel")
         self._grid = QGridLayout(self._card)
@@ -72,6 +78,7 @@ class CalibrationEditor(QWidget):
         box.setSpacing(theme.grid(1.5))
         for widget in (title, self._intro, self._card, arm_panel, camera_panel):
             box.addWidget(widget)
+        box.addWidget(self.find, 0, Qt.AlignmentFlag.AlignLeft)
         box.addStretch(1)
         devices.changed.connect(self.refresh)
         arm.changed.connect(self.refresh)
@@ -94,6 +101,7 @@ class CalibrationEditor(QWidget):
         found = [device for device in self._devices.devices() if self._devices.calibratable(device)]
         self._intro.setText(_INTRO if found else _EMPTY)
         self._card.setVisible(bool(found))
+        self.find.setVisible(not found)
         idle = not (self._arm.running or self._camera.running)
         rows = [(device, self._known(device)) for device in found]
         if rows != self._shown:
