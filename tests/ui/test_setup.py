@@ -365,8 +365,8 @@ def test_typing_into_a_field_changes_the_draft_and_shows_the_problem_there(qtbot
 
 def test_with_nothing_to_calibrate_the_page_leads_to_the_devices(qtbot, page):
     page.show_titled("Calibration")
-    assert page.calibration.find.isVisibleTo(page.calibration)
-    page.calibration.find.click()
+    assert page.calibration.find_devices.isVisibleTo(page.calibration)
+    page.calibration.find_devices.click()
     assert page.sections.currentItem().text() == "Devices"
 
 

@@ -65,8 +65,8 @@ class CalibrationEditor(QWidget):
         self._intro = QLabel()
         self._intro.setProperty("kind", "muted")
         self._intro.setWordWrap(True)
-        self.find = QPushButton("Find devices")
-        self.find.clicked.connect(self.devicesWanted)
+        self.find_devices = QPushButton("Find devices")
+        self.find_devices.clicked.connect(self.devicesWanted)
         self._card = QFrame()
         self._card.setProperty("surface", "panel")
         self._grid = QGridLayout(self._card)
@@ -78,7 +78,7 @@ class CalibrationEditor(QWidget):
         box.setSpacing(theme.grid(1.5))
         for widget in (title, self._intro, self._card, arm_panel, camera_panel):
             box.addWidget(widget)
-        box.addWidget(self.find, 0, Qt.AlignmentFlag.AlignLeft)
+        box.addWidget(self.find_devices, 0, Qt.AlignmentFlag.AlignLeft)
         box.addStretch(1)
         devices.changed.connect(self.refresh)
         arm.changed.connect(self.refresh)
@@ -101,7 +101,7 @@ class CalibrationEditor(QWidget):
         found = [device for device in self._devices.devices() if self._devices.calibratable(device)]
         self._intro.setText(_INTRO if found else _EMPTY)
         self._card.setVisible(bool(found))
-        self.find.setVisible(not found)
+        self.find_devices.setVisible(not found)
         idle = not (self._arm.running or self._camera.running)
         rows = [(device, self._known(device)) for device in found]
         if rows != self._shown:
