@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QSize, Qt
-from PyQt6.QtWidgets import QPushButton, QWidget
+from PyQt6.QtWidgets import QWidget
 
 from ui import theme
+from ui.widgets.driver_button import DriverButton
+
+_TIP = (
+    "Asks control to follow the leader of the selected arm. The arm goes slowly to the leader's "
+    "posture first; the bars above show which joint is how far off."
+)
 
 
-class LeaderButton(QPushButton):
+class LeaderButton(DriverButton):
     """In the colour of a person while a leader drives.
 
     Args:
@@ -17,17 +22,8 @@ class LeaderButton(QPushButton):
     """
 
     def __init__(self, key: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._key = key
         self._driving = ""
-        self._compact = False
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setIconSize(QSize(18, 18))
-        self.setToolTip(
-            "Asks control to follow the leader of the selected arm. The arm goes slowly to the leader's "
-            "posture first; the bars above show which joint is how far off."
-        )
-        self.retheme()
+        super().__init__(key, _TIP, parent)
 
     @property
     def driving(self) -> str:
@@ -40,29 +36,8 @@ class LeaderButton(QPushButton):
             self._driving = leader
             self.retheme()
 
-    def set_compact(self, compact: bool) -> None:
-        """Says it in a word, to share a line."""
-        self._compact = compact
-        self.retheme()
-
-    def set_key(self, key: str) -> None:
-        """Shows another key."""
-        self._key = key
-        self.retheme()
-
-    def retheme(self) -> None:
-        """Takes the colours of the theme in force."""
-        t = theme.tokens()
-        words = f"Release {self._driving}" if self._driving else "Engage the leader"
-        self.setAccessibleName(words)
-        if self._compact:
-            words = "Release" if self._driving else "Leader"
-        self.setText(f" {words}   {self._key}".rstrip())
-        ink = theme.readable(t.human, t.panel) if self._driving else t.text
-        edge = t.human if self._driving else t.border
-        self.setIcon(theme.icon_in("link-variant-off" if self._driving else "link-variant", ink))
-        self.setStyleSheet(
-            f"QPushButton {{ background: transparent; color: {ink}; border: 1px solid {edge};"
-            f" border-radius: 4px; padding: 5px 12px; }}"
-            f"QPushButton:hover {{ background: {t.raised}; }}"
-        )
+    def shown(self) -> tuple[str, str, str, str]:
+        """Whom the next press lets go of, or that it engages."""
+        if self._driving:
+            return f"Release {self._driving}", "Release", "link-variant-off", theme.tokens().human
+        return "Engage the leader", "Leader", "link-variant", ""
