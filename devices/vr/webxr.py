@@ -10,8 +10,6 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from devices.driver import DeviceContext, Driver, DriverKind
@@ -60,7 +58,6 @@ class WebXrHeadset:
         self._hall: Hall | None = None
         self._pairing: Pairing | None = None
         self._video: VideoService | None = None
-        self._video_offered = find_spec("devices.vr.video_hub") is not None
         self._fingerprint = self._note = ""
         self._urls: tuple[str, ...] = ()
         self._frame_ns = 0
@@ -93,6 +90,7 @@ class WebXrHeadset:
         from devices.vr.hall import Hall
         from devices.vr.pairing import Pairing
         from devices.vr.server import HeadsetServer
+        from devices.vr.video_hub import VideoHub
 
         options, clock = self._options, self._clock
         folder = self._context.calibrations.folder.parent / FOLDER
@@ -104,7 +102,7 @@ class WebXrHeadset:
             logger.info("%s", certificate.note)
         self._pairing = Pairing(folder / "paired.json", clock, time.time(), options.remember_days)
         self._hall = Hall(self._inbox, options.lease_s, clock)
-        self._video = _video_hub() if self._video_offered else None
+        self._video = VideoHub()
         server = HeadsetServer(
             self._hall, self._pairing, certificate, names, clock, self._welcome(), self._video
         )
@@ -165,9 +163,8 @@ class WebXrHeadset:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """What the page shows: state, task, recording, warnings, and the cameras where it can."""
-        shown = ("tick", "event", "task", "recorder")
-        return (*shown, "camera", "video/") if self._video_offered else shown
+        """What the page shows: state, task, recording, warnings, and the cameras."""
+        return ("tick", "event", "task", "recorder", "camera", "video/")
 
     def observe(self, value: object) -> None:
         """See a message of the station."""
@@ -331,7 +328,7 @@ class WebXrHeadset:
             "precise": options.precise,
             "engage": options.engage,
             "release": options.release,
-            "video": self._video_offered,
+            "video": True,
             "base": bool(self._context.config.mobile_base.driver),
             "lift": bool(self._context.config.lift.driver),
         }
@@ -343,10 +340,6 @@ class WebXrHeadset:
         self._told_ns = now_ns
         hall, message = self._hall, self._view.message(self._mapper.held, self._mapper.precise)
         self._server.post(lambda: hall.tell(message))
-
-
-def _video_hub() -> VideoService:
-    return import_module("devices.vr.video_hub").VideoHub()
 
 
 def _rounded(seconds: float) -> str:
