@@ -20,7 +20,7 @@ Vector3 = Annotated[list[float], Field(min_length=3, max_length=3)]
 DriverName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 
 
-RESERVED_SOURCES = ("keyboard", "gamepad", "scripted", "operator", "home", "nudge")
+RESERVED_SOURCES = ("keyboard", "gamepad", "scripted", "operator", "home", "nudge", "policy", "rewind")
 """Source names of what every station has."""
 
 
@@ -256,6 +256,45 @@ class SafetySection(_Section):
         return self
 
 
+class AutonomySection(_Section):
+    """What a policy may do on this station, and how people take over.
+
+    Attributes:
+        max_joint_velocity_rad_s: Of every joint while a policy drives; the tighter of this and the cell's.
+        max_tcp_speed_m_s: End effector, likewise.
+        max_jump_rad: A proposal farther than this from where the arm is commanded to be is refused.
+        first_run_speed: Share of full speed at which a version that never drove this station starts.
+        speed: Share of full speed of all others.
+        starve_pause_s: A policy without a valid proposal for so long is paused.
+        stale_chunk_ms: A chunk whose observation is older than this is not executed.
+        return_on_release: The policy goes on as soon as the person lets go; else it is asked to.
+        blend: Weight of the policy in blended mode, 0..1.
+        blend_by_confidence: The weight grows with the policy's confidence up to `blend`.
+        takeover: `correct`: a takeover shows what the policy should have done. `recover`: it first brings the
+            robot back to where the policy knows its way; a key says when the correction begins.
+        rewind_s: How far a rewind goes back.
+        help_per_minute: Calls for help that the operator has time for; 0 never asks.
+        help_holds: The policy holds the robot when it asks for help.
+        seize_rad: A leader pushed this far off the arm that it follows seizes the robot.
+    """
+
+    max_joint_velocity_rad_s: float = Field(default=1.5, gt=0.0, le=10.0)
+    max_tcp_speed_m_s: float = Field(default=0.5, gt=0.0, le=3.0)
+    max_jump_rad: float = Field(default=0.35, gt=0.0, le=3.2)
+    first_run_speed: float = Field(default=0.4, ge=0.05, le=1.0)
+    speed: float = Field(default=1.0, ge=0.05, le=1.0)
+    starve_pause_s: float = Field(default=3.0, gt=0.0, le=60.0)
+    stale_chunk_ms: float = Field(default=3000.0, ge=50.0, le=30_000.0)
+    return_on_release: bool = False
+    blend: float = Field(default=0.5, ge=0.0, le=1.0)
+    blend_by_confidence: bool = False
+    takeover: Literal["correct", "recover"] = "correct"
+    rewind_s: float = Field(default=2.0, gt=0.0, le=30.0)
+    help_per_minute: float = Field(default=1.0, ge=0.0, le=20.0)
+    help_holds: bool = True
+    seize_rad: float = Field(default=0.12, gt=0.0, le=1.0)
+
+
 class RecordingSection(_Section):
     """Episodes.
 
@@ -415,6 +454,7 @@ class StationConfig(_Section):
     hands: list[HandSection] = Field(default_factory=list, max_length=4)
     mobile_base: MobileBaseSection = Field(default_factory=MobileBaseSection)
     lift: LiftSection = Field(default_factory=LiftSection)
+    autonomy: AutonomySection = Field(default_factory=AutonomySection)
 
     @model_validator(mode="after")
     def _the_lift_has_a_stroke(self) -> StationConfig:

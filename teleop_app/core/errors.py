@@ -86,7 +86,13 @@ class ExportError(TeleopError):
     exit_code = 7
 
 
+class PolicyError(TeleopError):
+    """A policy's file is wrong, its server is not there or too slow, or its answer fits no robot."""
+
+    exit_code = 8
+
+
 def error_of_exit_code(code: int) -> type[TeleopError]:
     """The kind of error a process ended with; `StationError` for any other code."""
-    kinds = (ConfigError, DeviceError, StorageError, BusError, StationError, ExportError)
+    kinds = (ConfigError, DeviceError, StorageError, BusError, StationError, ExportError, PolicyError)
     return next((kind for kind in kinds if kind.exit_code == code), StationError)

@@ -88,6 +88,11 @@ class DataDir:
         return self.root / "calibrations"
 
     @property
+    def policies(self) -> Path:
+        """Policy files, `<name>.toml` (`autonomy.policy_file`)."""
+        return self.root / "policies"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the one station that writes here."""
         return self.root / "station.lock"

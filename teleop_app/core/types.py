@@ -8,6 +8,7 @@ arm's joints [rad] followed by its gripper (0 closed, 1 open), arms in station o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
 
@@ -38,12 +39,49 @@ class ControlState(StrEnum):
 
 
 class Actor(StrEnum):
-    """Who drives at a tick."""
+    """Who drives at a tick. BLEND: a person and a policy together."""
 
     NONE = "none"
     HUMAN = "human"
     SCRIPT = "script"
     POLICY = "policy"
+    BLEND = "blend"
+
+
+class AuthorityMode(StrEnum):
+    """What a policy may do, as the operator has set it.
+
+    MANUAL: nothing; people drive. SUPERVISED: it drives, and a person seizes the robot at any moment.
+    BLENDED: while a person is engaged, both are weighed. CORRECTIVE: while a person is engaged, the motion of
+    the hand is added to what the policy does. PAUSED: the arms hold until the policy is resumed.
+    """
+
+    MANUAL = "manual"
+    SUPERVISED = "supervised"
+    BLENDED = "blended"
+    CORRECTIVE = "corrective"
+    PAUSED = "paused"
+
+
+class AutonomyPhase(StrEnum):
+    """What goes on at a tick while a policy is in use; the `phase` of a dataset.
+
+    IDLE: nobody drives. DEMONSTRATE: a person drives in manual mode. POLICY: the policy drives. HOLD: it
+    should, and has no valid proposal or asked for help. RECOVER, CORRECT: a person has taken over, and brings
+    the robot back to where the policy knows its way, or shows what it should have done. BLEND: a person and
+    the policy drive together. RETURN: the policy was given the robot back and has not proposed anew yet.
+    REWIND: the robot goes back along the path it came.
+    """
+
+    IDLE = "idle"
+    DEMONSTRATE = "demonstrate"
+    POLICY = "policy"
+    HOLD = "hold"
+    RECOVER = "recover"
+    CORRECT = "correct"
+    BLEND = "blend"
+    RETURN = "return"
+    REWIND = "rewind"
 
 
 class SafetyFlag(IntFlag):
@@ -150,6 +188,78 @@ class InputSample:
 
 @message
 @dataclass(frozen=True, slots=True)
+class AutonomyTick:
+    """The part of a control tick that tells of the policy in use.
+
+    Attributes:
+        mode: Authority.
+        phase: What goes on.
+        takeover: Number of the takeover that this tick belongs to, from 1 in the order of the station's life;
+            0 outside of one.
+        alpha: Weight of the policy in what was commanded, 0..1.
+        chunk: `PolicyChunk.chunk` that the proposal comes from, 0 for none. Of several, the newest.
+        index: Place in that chunk [steps], fractional between two actions; -1 for none.
+        policy_ns: The policy's clock: time during which it could act, slowed down with it. It indexes chunks.
+        speed: Rate of that clock while the policy drives, 1 for full speed.
+        human: Joint vector that the person asks for by a leader; None when nobody does or by a hand's pose.
+    """
+
+    mode: AuthorityMode
+    phase: AutonomyPhase
+    takeover: int
+    alpha: float
+    chunk: int
+    index: float
+    policy_ns: int
+    speed: float = 1.0
+    human: Array | None = None
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class PolicyChunk:
+    """A chunk of actions that a policy proposed, as absolute joint targets of the station.
+
+    Attributes:
+        policy: Name of its policy file.
+        version: Checkpoint hash or other version that the server tells, else of the policy file.
+        chunk: Number, from 1, counted by the policy process over its life.
+        observation_ns: Capture time of the oldest part of the observation, host clock.
+        made_ns: When the answer was here, host clock.
+        start_policy_ns: `AutonomyTick.policy_ns` at which action 0 is due.
+        step_ns: From one action to the next.
+        actions: Joint vectors, shape (steps, n); columns of arms that the policy does not drive hold
+            the measured values of the observation.
+        arms: Arms that it drives.
+        latency_ns: From the request to the answer.
+        server_ns: The server's own share of it, 0 when it does not tell.
+        delay_steps: Steps that were expected to pass before it could take over, when it was asked.
+        frozen_steps: Leading steps that repeat the chunk before (real-time chunking), 0 without.
+        execution: How it was asked for: `sync`, `switch`, `ensemble` or `rtc`.
+        uncertainty: Spread of sampled chunks [rad], NaN when not known.
+        novelty: Out-of-distribution score of its pictures, 1 at the edge of what is known; NaN unknown.
+    """
+
+    policy: str
+    version: str
+    chunk: int
+    observation_ns: int
+    made_ns: int
+    start_policy_ns: int
+    step_ns: int
+    actions: Array
+    arms: tuple[str, ...]
+    latency_ns: int = 0
+    server_ns: int = 0
+    delay_steps: int = 0
+    frozen_steps: int = 0
+    execution: str = "switch"
+    uncertainty: float = math.nan
+    novelty: float = math.nan
+
+
+@message
+@dataclass(frozen=True, slots=True)
 class ControlTick:
     """One control tick: operator, policy, commanded, sent and measured kept apart.
 
@@ -175,6 +285,7 @@ class ControlTick:
         measured_ns: Capture time of `measured`.
         measured_receive_ns: When `measured` was available to control.
         measured_device_ns: The follower's own stamp of `measured`.
+        autonomy: Of the policy in use, None while there is none.
         flags: `SafetyFlag` bits of this tick.
         reason: Sentence for the state when it is HOLD, FAULT or ESTOP, else empty.
     """
@@ -201,6 +312,7 @@ class ControlTick:
     reason: str = ""
     measured_receive_ns: int = 0
     measured_device_ns: int = 0
+    autonomy: AutonomyTick | None = None
 
 
 @message
@@ -211,7 +323,8 @@ class Event:
     Attributes:
         kind: Dotted name: `input.button`, `safety.hold`, `safety.estop`, `task.success`,
             `task.failed`, `scene.reset`, `recorder.started`, `recorder.saved`, `recorder.discarded`,
-            `recorder.fault`, `process.died`, `control.engaged`, `control.released`.
+            `recorder.fault`, `process.died`, `control.engaged`, `control.released`, `autonomy.mode`,
+            `autonomy.takeover`, `autonomy.returned`, `autonomy.help`, `policy.fault`.
         capture_ns: When.
         origin: Process that reports it.
         text: A sentence for people.
@@ -530,6 +643,7 @@ class DepthPacket:
 
 Sample = (
     ControlTick
+    | PolicyChunk
     | InputSample
     | VideoPacket
     | DepthPacket
@@ -627,3 +741,85 @@ class RecorderStatus:
     backlog: float = 0.0
     dropped: dict[str, int] = field(default_factory=dict)
     preroll_s: float = 0.0
+
+
+class PolicyState(StrEnum):
+    """What the policy process does. READY: connected and checked, and not asked. RUNNING: it is asked."""
+
+    NONE = "none"
+    CONNECTING = "connecting"
+    READY = "ready"
+    RUNNING = "running"
+    FAULT = "fault"
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class PolicyCheck:
+    """One thing that a policy expects, against what the station offers.
+
+    Attributes:
+        what: e.g. `image observation/wrist_image_left`, `state`, `action`, `rate`, `prompt`, `embodiment`.
+        expects: In words.
+        offers: In words.
+        level: `ok`, `warning`, or `mismatch`: it may not move the robot.
+        text: A sentence with the remedy when it is not ok, else empty.
+    """
+
+    what: str
+    expects: str
+    offers: str
+    level: str
+    text: str = ""
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class PolicyStatus:
+    """The policy in use, several times a second and on change; topic `policy`.
+
+    Attributes:
+        state: What the process does.
+        capture_ns: When.
+        policy: Name of the policy file, empty for none and in a blind comparison.
+        title: For people, likewise.
+        version: Of the checkpoint, likewise.
+        label: `A` or `B` in a blind comparison, else empty.
+        execution: How chunks are joined.
+        rate_hz: Of its actions.
+        horizon: Actions of a chunk.
+        text: A sentence when something is off, else empty.
+        checks: What it expects against what the station offers.
+        chunks: Answers taken.
+        refused: Answers refused.
+        latency_p50_ms: Of the last answers, NaN before the first.
+        latency_p99_ms: Likewise.
+        delay_steps: Expected steps from a request to its answer.
+        uncertainty: Of the last answer, NaN when not known.
+        novelty: Likewise.
+        stalled_s: For how long the robot has made no progress while the policy drove.
+        help: Score that would ask for help at 1, NaN when it is not judged.
+        seen: Whether this version has driven this station before; if not, it starts slowly.
+    """
+
+    state: PolicyState
+    capture_ns: int
+    policy: str = ""
+    title: str = ""
+    version: str = ""
+    label: str = ""
+    execution: str = ""
+    rate_hz: float = 0.0
+    horizon: int = 0
+    text: str = ""
+    checks: tuple[PolicyCheck, ...] = ()
+    chunks: int = 0
+    refused: int = 0
+    latency_p50_ms: float = math.nan
+    latency_p99_ms: float = math.nan
+    delay_steps: int = 0
+    uncertainty: float = math.nan
+    novelty: float = math.nan
+    stalled_s: float = 0.0
+    help: float = math.nan
+    seen: bool = False

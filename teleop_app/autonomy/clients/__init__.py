@@ -1,0 +1,1 @@
+"""Clients of policy servers, one file a protocol."""
