@@ -1,4 +1,4 @@
-"""Collect episodes without a window: the scripted operator through the same station processes."""
+"""Collect episodes without a window: the script or a policy drives through the same station processes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from teleop_app.core.bus import Subscriber
 from teleop_app.core.errors import ConfigError, StationError, TeleopError
 from teleop_app.core.types import Event, TaskStatus
 from teleop_app.station.client import StationClient
+from teleop_app.station.headless_drivers import HeadlessDriver
 
 SETTLE_S = 0.5
 """Recorded after the task succeeded, so that the episode shows the end."""
@@ -74,10 +75,16 @@ class Progress:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
-def collect(client: StationClient, plan: CollectionPlan) -> Iterator[Progress]:
+def collect(client: StationClient, plan: CollectionPlan, driver: HeadlessDriver) -> Iterator[Progress]:
     """Record until enough episodes are saved; yields each thing as it happens.
 
+    Args:
+        client: Of the station.
+        plan: What to collect.
+        driver: Who drives.
+
     Raises:
+        PolicyError: The policy that should drive cannot.
         ConfigError: The simulated cell has no such task.
         StationError: The station fails in a way that ends the collection, or attempts run out.
     """
@@ -86,19 +93,21 @@ def collect(client: StationClient, plan: CollectionPlan) -> Iterator[Progress]:
     attempts = plan.max_attempts or 3 * plan.episodes + 3
     try:
         _check_task(client, plan.task)
+        driver.open()
         client.call("recorder", "open_session", operator=plan.operator, task=plan.task, timeout_s=20.0)
         for index in range(attempts):
             if saved >= plan.episodes:
                 return
             seed = plan.seed + index
             _prepare(client, seed)
-            client.call("operator", "go")
+            driver.arm()
             for _ in feed.drain():
                 pass
             episode = _record(client)
             yield Progress("started", episode, plan.task, seed, index)
+            driver.go()
             outcome, text = yield from _watch(feed, plan, episode, seed, index)
-            client.call("operator", "halt")
+            driver.halt()
             done = client.call("recorder", "stop", outcome=outcome, timeout_s=30.0)
             keep = outcome == "success" or plan.keep_failures
             client.call("recorder", "save" if keep else "discard", timeout_s=10.0)
@@ -122,7 +131,7 @@ def collect(client: StationClient, plan: CollectionPlan) -> Iterator[Progress]:
             )
     finally:
         feed.close()
-        _leave(client)
+        _leave(client, driver)
 
 
 def _watch(
@@ -148,15 +157,17 @@ def _watch(
                 yield Progress("fault", episode, plan.task, seed, index, text=value.text)
                 if value.kind == "recorder.fault":
                     raise StationError(value.text or "The recorder failed")
+            elif isinstance(value, Event) and value.kind == "autonomy.paused" and stop_at is None:
+                return "failure", value.text
 
 
 def _check_task(client: StationClient, task: str) -> None:
     card = client.card()
     if card is not None and card.processes and "simulation" not in card.processes:
         raise ConfigError(
-            f"The scripted operator cannot drive the station {card.name!r}",
-            why="it knows the tasks of the simulated cell, and these arms are real",
-            next_step="Drive them by an input device, and record on the Collect page",
+            f"Nobody can drive the station {card.name!r} without a window",
+            why="only the simulated cell tells whether a task is done, and these arms are real",
+            next_step="Drive or supervise them in the window",
         )
     known = [str(each["name"]) for each in client.call("simulation", "tasks")["tasks"]]
     if task not in known:
@@ -193,9 +204,9 @@ def _record(client: StationClient) -> str:
             time.sleep(0.2)
 
 
-def _leave(client: StationClient) -> None:
-    for process, command in (("operator", "halt"), ("recorder", "close_session")):
+def _leave(client: StationClient, driver: HeadlessDriver) -> None:
+    for leave in (driver.halt, lambda: client.call("recorder", "close_session", timeout_s=5.0)):
         try:
-            client.call(process, command, timeout_s=5.0)
+            leave()
         except TeleopError:
             continue  # it is gone; the episodes it closed are safe

@@ -124,10 +124,10 @@ def test_calibrations_in_force_are_those_of_the_devices(tmp_path):
     assert not calibrations_in_force(parse_station(""), store.files())
 
 
-def test_the_scripted_operator_does_not_drive_real_arms():
+def test_nobody_drives_real_arms_without_a_window():
     class Client:
         def card(self):
             return StationCard(1, "Kitchen", "", "", ready=True, processes=("follower-left", "control"))
 
-    with pytest.raises(ConfigError, match="The scripted operator cannot drive the station 'Kitchen'"):
+    with pytest.raises(ConfigError, match="Nobody can drive the station 'Kitchen'"):
         headless._check_task(Client(), "wipe")
