@@ -16,10 +16,17 @@ from PyQt6.QtWidgets import QWidget
 
 
 class Scope(StrEnum):
-    """Where an action applies; also the order of the key overlay."""
+    """Where an action applies; also the order of the key overlay.
+
+    RECORD, DRIVE and NUDGE belong to both Collect and Autonomy. On Autonomy the keys of DRIVE answer while
+    they hold an arm, and those of LABEL while they do not, so that both may use the same ones.
+    """
 
     GLOBAL = "Everywhere"
+    RECORD = "Engaging and recording"
     COLLECT = "Collect"
+    AUTONOMY = "Autonomy"
+    LABEL = "Autonomy, arms let go"
     DRIVE = "Driving by keys"
     NUDGE = "Nudging by keys"
     EPISODES = "Episodes"
@@ -55,19 +62,41 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("page.2", "Second page", "Ctrl+2", Scope.GLOBAL),
     ActionSpec("page.3", "Third page", "Ctrl+3", Scope.GLOBAL),
     ActionSpec("page.4", "Fourth page", "Ctrl+4", Scope.GLOBAL),
+    ActionSpec("page.5", "Fifth page", "Ctrl+5", Scope.GLOBAL),
     ActionSpec("theme", "Dark or light", "Ctrl+T", Scope.GLOBAL, icon="theme-light-dark"),
     ActionSpec("sounds", "Sounds on or off", "Ctrl+M", Scope.GLOBAL, icon="volume-high"),
-    ActionSpec("clutch", "Engage or release", "Space", Scope.COLLECT, icon="hand-back-right-outline"),
-    ActionSpec("leader.engage", "Engage or release the leader", "H", Scope.COLLECT, icon="link-variant"),
-    ActionSpec("record", "Record or stop", "R", Scope.COLLECT, icon="record-circle-outline"),
-    ActionSpec("save", "Save", "Return", Scope.COLLECT, icon="check"),
-    ActionSpec("redo", "Redo", "Backspace", Scope.COLLECT, icon="restart"),
-    ActionSpec("discard", "Discard", "X", Scope.COLLECT, icon="trash-can-outline"),
-    ActionSpec("undo", "Undo", "Z", Scope.COLLECT, icon="undo"),
-    ActionSpec("next", "Next instruction", "N", Scope.COLLECT, icon="skip-next-outline"),
+    ActionSpec("clutch", "Engage or release", "Space", Scope.RECORD, icon="hand-back-right-outline"),
+    ActionSpec("leader.engage", "Engage or release the leader", "H", Scope.RECORD, icon="link-variant"),
+    ActionSpec("record", "Record or stop", "R", Scope.RECORD, icon="record-circle-outline"),
+    ActionSpec("save", "Save", "Return", Scope.RECORD, icon="check"),
+    ActionSpec("redo", "Redo", "Backspace", Scope.RECORD, icon="restart"),
+    ActionSpec("discard", "Discard", "X", Scope.RECORD, icon="trash-can-outline"),
+    ActionSpec("undo", "Undo", "Z", Scope.RECORD, icon="undo"),
+    ActionSpec("next", "Next instruction", "N", Scope.RECORD, icon="skip-next-outline"),
     ActionSpec("demonstrate", "Let the script show it", "G", Scope.COLLECT, icon="robot-outline"),
     *(ActionSpec(f"camera.{n}", f"View {n} large", str(n), Scope.COLLECT) for n in range(1, 10)),
-    ActionSpec("arm", "Other arm", "Tab", Scope.DRIVE),
+    ActionSpec("policy.toggle", "Give to the policy, or pause it", "P", Scope.AUTONOMY, icon="robot"),
+    ActionSpec("rollout", "Start or end a rollout", "G", Scope.AUTONOMY, icon="play-circle-outline"),
+    ActionSpec("rewind", "Rewind along the path", ",", Scope.AUTONOMY, icon="rewind"),
+    ActionSpec("phase.correct", "Recovered, teach from here", ".", Scope.AUTONOMY, icon="school-outline"),
+    ActionSpec("mode.manual", "Manual", "F1", Scope.AUTONOMY, icon="hand-back-right"),
+    ActionSpec("mode.supervised", "Supervised", "F2", Scope.AUTONOMY, icon="eye-outline"),
+    ActionSpec("mode.blended", "Blended", "F3", Scope.AUTONOMY, icon="set-center"),
+    ActionSpec("mode.corrective", "Corrective", "F4", Scope.AUTONOMY, icon="plus-minus-variant"),
+    ActionSpec("blend.less", "Less of the policy", "-", Scope.AUTONOMY),
+    ActionSpec("blend.more", "More of the policy", "+", Scope.AUTONOMY),
+    ActionSpec("reason.grasp", "Reason: failed grasp", "1", Scope.AUTONOMY),
+    ActionSpec("reason.wrong-object", "Reason: wrong object", "2", Scope.AUTONOMY),
+    ActionSpec("reason.collision", "Reason: collision", "3", Scope.AUTONOMY),
+    ActionSpec("reason.stuck", "Reason: stuck", "4", Scope.AUTONOMY),
+    ActionSpec("reason.imprecise", "Reason: imprecise", "5", Scope.AUTONOMY),
+    ActionSpec("reason.lost", "Reason: does not know this", "6", Scope.AUTONOMY),
+    ActionSpec("reason.other", "Reason: other", "7", Scope.AUTONOMY),
+    ActionSpec("view.next", "Next view large", "0", Scope.AUTONOMY),
+    ActionSpec("policy.panel", "Choose and set the policy", "Ctrl+P", Scope.AUTONOMY),
+    ActionSpec("outcome.success", "Success", "S", Scope.LABEL, icon="check-circle-outline"),
+    ActionSpec("outcome.failure", "Failure", "F", Scope.LABEL, icon="close-circle-outline"),
+    ActionSpec("arm", "Other arm", "Tab", Scope.RECORD),
     ActionSpec("move.forward", "Away", "W", Scope.DRIVE, held=True),
     ActionSpec("move.back", "Towards you", "S", Scope.DRIVE, held=True),
     ActionSpec("move.left", "Left", "A", Scope.DRIVE, held=True),
@@ -91,8 +120,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("base.turn_right", "Turn the base right", "O", Scope.DRIVE, held=True),
     ActionSpec("lift.up", "Lift up", "Y", Scope.DRIVE, held=True),
     ActionSpec("lift.down", "Lift down", "B", Scope.DRIVE, held=True),
-    ActionSpec("precise", "Precision mode on or off", "P", Scope.DRIVE, icon="magnify-plus-outline"),
-    ActionSpec("symmetry", "Mirror both arms on or off", "M", Scope.DRIVE, icon="reflect-horizontal"),
+    ActionSpec("precise", "Precision mode on or off", "P", Scope.COLLECT, icon="magnify-plus-outline"),
+    ActionSpec("symmetry", "Mirror both arms on or off", "M", Scope.COLLECT, icon="reflect-horizontal"),
     ActionSpec("nudge.forward", "A step away", "Shift+W", Scope.NUDGE),
     ActionSpec("nudge.back", "A step towards you", "Shift+S", Scope.NUDGE),
     ActionSpec("nudge.left", "A step left", "Shift+A", Scope.NUDGE),
@@ -108,7 +137,17 @@ ACTIONS: tuple[ActionSpec, ...] = (
 )
 
 _SETTINGS_GROUP = "keys"
-_DRIVE_WITH = {Scope.DRIVE: Scope.COLLECT, Scope.NUDGE: Scope.COLLECT}
+_BOTH = frozenset({Scope.COLLECT, Scope.AUTONOMY})
+_PAGES = {
+    Scope.RECORD: _BOTH,
+    Scope.DRIVE: _BOTH,
+    Scope.NUDGE: _BOTH,
+    Scope.LABEL: frozenset({Scope.AUTONOMY}),
+}
+"""Pages of the scopes that are no page."""
+
+_TURNS = frozenset({Scope.DRIVE, Scope.LABEL})
+"""These two never answer at the same time."""
 
 
 class KeyTakenError(ValueError):
@@ -138,6 +177,7 @@ class ActionRegistry(QObject):
         self._settings = settings
         self._actions: dict[str, list[QAction]] = {}
         self._active = Scope.GLOBAL
+        self._driving = False
         self._keys = {spec.id: self._stored(spec) for spec in self._specs.values()}
 
     def _stored(self, spec: ActionSpec) -> str:
@@ -195,13 +235,25 @@ class ActionRegistry(QObject):
     def activate(self, scope: Scope) -> None:
         """Lets the actions of a page answer, and those of the other pages not."""
         self._active = scope
+        self._enable()
+
+    def set_driving(self, driving: bool) -> None:
+        """Tells whether keys or mouse hold an arm: on Autonomy DRIVE and LABEL take turns by it."""
+        if driving != self._driving:
+            self._driving = driving
+            self._enable()
+
+    def _enable(self) -> None:
         for action_id, actions in self._actions.items():
             for action in actions:
                 action.setEnabled(self._is_active(self._specs[action_id]))
 
     def _is_active(self, spec: ActionSpec) -> bool:
-        scope = _DRIVE_WITH.get(spec.scope, spec.scope)
-        return scope in (Scope.GLOBAL, self._active)
+        if spec.scope is Scope.GLOBAL:
+            return True
+        if self._active is Scope.AUTONOMY and spec.scope in _TURNS:
+            return (spec.scope is Scope.DRIVE) == self._driving
+        return self._active in _pages(spec.scope)
 
     def rebind(self, action_id: str, key: str) -> None:
         """Gives an action another key and remembers it.
@@ -236,9 +288,15 @@ def _sequences(key: str) -> list[QKeySequence]:
     return sequences
 
 
+def _pages(scope: Scope) -> frozenset[Scope]:
+    return _PAGES.get(scope, frozenset({scope}))
+
+
 def _meet(first: ActionSpec, second: ActionSpec) -> bool:
-    a, b = (_DRIVE_WITH.get(spec.scope, spec.scope) for spec in (first, second))
-    return a == b or Scope.GLOBAL in (a, b)
+    scopes = frozenset({first.scope, second.scope})
+    if Scope.GLOBAL in scopes:
+        return True
+    return scopes != _TURNS and bool(_pages(first.scope) & _pages(second.scope))
 
 
 _SHORT = {

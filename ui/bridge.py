@@ -32,6 +32,8 @@ from teleop_app.core.types import (
     ForceBatch,
     FrameNotice,
     InputSample,
+    PolicyChunk,
+    PolicyStatus,
     ProcessStatus,
     RecorderStatus,
     StationStatus,
@@ -60,6 +62,8 @@ TOPICS = (
     "status",
     "station",
     "recorder",
+    "policy",
+    "chunk",
 )
 """Everything but encoded video, raw samples and echoed input, which a window has no use for."""
 
@@ -234,6 +238,10 @@ class StationBridge(QObject):
     cameraChanged = pyqtSignal(object)
     streamChanged = pyqtSignal(object)
     clockFitted = pyqtSignal(object)
+    policyChanged = pyqtSignal(object)
+    """Newest `PolicyStatus`."""
+    chunkArrived = pyqtSignal(object)
+    """Each `PolicyChunk`, in order."""
     eventHappened = pyqtSignal(object)
     bodyMoved = pyqtSignal(object)
     """Newest `StreamBatch` of a stream of the base, the lift or a hand."""
@@ -326,6 +334,7 @@ class StationBridge(QObject):
         forces: list[ForceBatch] = []
         latest: dict[tuple[type, str], Any] = {}
         events: list[Event] = []
+        chunks: list[PolicyChunk] = []
         heard = False
         for _topic, value in self._source.drain(DRAIN_LIMIT):
             heard = True
@@ -343,6 +352,8 @@ class StationBridge(QObject):
                     forces.append(value)
                 case Event():
                     events.append(value)
+                case PolicyChunk():
+                    chunks.append(value)
                 case ProcessStatus():
                     latest[(ProcessStatus, value.process)] = value
                 case CameraSetup() | StreamSetup():
@@ -351,7 +362,7 @@ class StationBridge(QObject):
                     latest[(StreamBatch, value.stream)] = value
                 case ClockFit():
                     latest[(ClockFit, value.stream)] = value
-                case WorldState() | TaskStatus() | RecorderStatus() | StationStatus():
+                case WorldState() | TaskStatus() | RecorderStatus() | StationStatus() | PolicyStatus():
                     latest[(type(value), "")] = value
         self._mark_link(heard)
         self._forget_silent()
@@ -361,6 +372,8 @@ class StationBridge(QObject):
             self.forceArrived.emit(forces)
         for (kind, _), value in latest.items():
             self._signal_of(kind).emit(value)
+        for chunk in chunks:
+            self.chunkArrived.emit(chunk)
         for event in events:
             self.eventHappened.emit(event)
         self._drain_batches()
@@ -384,6 +397,7 @@ class StationBridge(QObject):
             StreamSetup: self.streamChanged,
             StreamBatch: self.bodyMoved,
             ClockFit: self.clockFitted,
+            PolicyStatus: self.policyChanged,
         }[kind]
 
     def _mark_link(self, heard: bool) -> None:

@@ -144,7 +144,8 @@ class MainWindow(QMainWindow):
         bind("keys", self.keys.toggle, self)
         bind("theme", self.toggle_theme, self)
         bind("sounds", self.toggle_sounds, self)
-        for index in range(min(len(self._pages), 4)):
+        numbered = sum(spec.id.startswith("page.") for spec in self._actions.specs)
+        for index in range(min(len(self._pages), numbered)):
             bind(f"page.{index + 1}", lambda i=index: self.show_page(i), self)
 
     def _on_estop_key(self) -> None:

@@ -32,6 +32,9 @@ class Cue(StrEnum):
     BLOCKED = "blocked"
     DEADMAN = "deadman"
     ALIGNED = "aligned"
+    HELP = "help"
+    SEIZE = "seize"
+    RETURN = "return"
 
 
 _NOTES: dict[Cue, tuple[tuple[float, float], ...]] = {
@@ -45,6 +48,9 @@ _NOTES: dict[Cue, tuple[tuple[float, float], ...]] = {
     Cue.BLOCKED: ((392.0, 0.06), (294.0, 0.10)),
     Cue.DEADMAN: ((294.0, 0.08), (0.0, 0.04), (294.0, 0.08)),
     Cue.ALIGNED: ((587.0, 0.05), (784.0, 0.09)),
+    Cue.HELP: ((740.0, 0.09), (0.0, 0.04), (740.0, 0.09), (0.0, 0.04), (988.0, 0.18)),
+    Cue.SEIZE: ((392.0, 0.05), (523.0, 0.08)),
+    Cue.RETURN: ((523.0, 0.05), (392.0, 0.05), (523.0, 0.08)),
 }
 """Frequency [Hz] (0 is a rest) and duration [s] of each note."""
 

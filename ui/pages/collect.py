@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 # ruff: noqa: N802
-import time
+from PyQt6.QtCore import QEvent, QSettings, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QHideEvent, QResizeEvent, QShowEvent
+from PyQt6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
-import numpy as np
-from PyQt6.QtCore import QEvent, QObject, QSettings, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QHideEvent, QKeyEvent, QKeySequence, QResizeEvent, QShowEvent
-from PyQt6.QtWidgets import (
-    QAbstractSpinBox,
-    QApplication,
-    QBoxLayout,
-    QComboBox,
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QPlainTextEdit,
-    QStackedWidget,
-    QTextEdit,
-    QVBoxLayout,
-    QWidget,
-)
-
-from teleop_app.core.types import CameraSetup, ControlTick, RecorderState, WorldState
+from teleop_app.core.types import RecorderState
 from ui import theme
 from ui.actions import ActionRegistry
-from ui.bridge import CameraFrame, StationBridge
-from ui.gl.kinematics import KinematicScene
-from ui.gl.scene_feed import SceneFeed, SceneSource
-from ui.gl.scene_view import SceneView
-from ui.gl.support import gl_support
-from ui.preview_tiles import PreviewTiles
+from ui.bridge import StationBridge
+from ui.cell_views import CellViews
+from ui.drive_keys import DriveKeys
+from ui.gl.scene_feed import SceneSource
 from ui.viewmodels.body_watch import BodyWatch
 from ui.viewmodels.collect import CollectModel
 from ui.viewmodels.collect_view import Chip, CollectView
 from ui.viewmodels.device_buttons import button_hint, device_buttons
-from ui.viewmodels.driving import HELD_ACTIONS, NUDGES, SAMPLE_INTERVAL_MS
 from ui.widgets.arm_selector import ArmSelector
-from ui.widgets.camera_tile import CameraTile, WidgetTile
 from ui.widgets.demonstrate_button import DemonstrateButton
 from ui.widgets.input_strip import InputStrip
 from ui.widgets.instruction_panel import InstructionPanel
 from ui.widgets.leader_button import LeaderButton
-from ui.widgets.mosaic import Mosaic
 from ui.widgets.record_panel import RecordPanel
 from ui.widgets.start_card import StartCard
 from ui.widgets.state_chip import StateChip
@@ -58,8 +36,6 @@ _CARD_PX = theme.grid(27)
 _COMPACT_CARD_PX = theme.grid(20)
 _COMPACT_BELOW_PX = 720
 """Height of the window; the page itself may be higher than what is seen of it, and scroll."""
-SCENE_TILE = "3-D view"
-_TEXT_INPUTS = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox, QComboBox)
 
 
 class CollectPage(QWidget):
@@ -90,24 +66,15 @@ class CollectPage(QWidget):
         self._bridge = bridge
         self._model = model
         self._actions = actions
-        self._settings = settings
         self._view = CollectView()
-        self._setups: dict[str, CameraSetup] = {}
-        self._held_keys = actions.held_keys()
-        self._autosave_stopped = False
         self._have_still = False
         self._compact = False
-        self._sites = dict(scene.tcp_sites) if scene is not None else {}
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
-        self.mosaic = Mosaic()
-        self._tiles: dict[str, CameraTile] = {}
-        for camera in model.config.cameras:
-            self._add_camera(camera.name)
-        self.scene_view: SceneView | None = None
-        self._feed: SceneFeed | None = None
-        self._add_scene(scene)
-        self._preview = PreviewTiles(bridge, self._tiles, self._setups, self.scene_view)
+        self.views = CellViews(bridge, model, scene, settings, "collect/large", self)
+        self.mosaic = self.views.mosaic
+        self.scene_view = self.views.scene_view
+        self._keys = DriveKeys(model, actions, self)
         self.strip = StripView(model.history)
         left = QVBoxLayout()
         left.setSpacing(theme.grid(1))
@@ -124,13 +91,8 @@ class CollectPage(QWidget):
 
         self._connect()
         self._bind()
-        if settings is not None:
-            self.mosaic.choose_named(str(settings.value("collect/large", "")))
-        self.mosaic.largeChanged.connect(self._remember_large)
         self._refresh_timer = self._timer(_REFRESH_MS, self.refresh)
         self._strip_timer = self._timer(_STRIP_MS, self.strip.update)
-        self._sample_timer = self._timer(SAMPLE_INTERVAL_MS, self._send_sample)
-        self._sample_timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._still_timer = self._timer(_STILL_DELAY_MS, self._take_still)
         self._still_timer.setSingleShot(True)
         self.refresh()
@@ -140,32 +102,6 @@ class CollectPage(QWidget):
         timer.setInterval(interval_ms)
         timer.timeout.connect(slot)
         return timer
-
-    def _add_camera(self, name: str) -> CameraTile:
-        tile = CameraTile(name)
-        self._tiles[name] = tile
-        self.mosaic.add(tile, len(self._tiles) - 1)
-        return tile
-
-    def _add_scene(self, scene: SceneSource | None) -> None:
-        if scene is None:
-            return
-        support = gl_support()
-        if support.usable:
-            self.scene_view = SceneView(scene.model, scene.tcp_sites)
-            self._feed = SceneFeed(scene, self.scene_view.scene, self.scene_view)
-            for arm in self._model.config.arms:
-                self.scene_view.set_workspace(
-                    arm.name, np.array(arm.workspace_min), np.array(arm.workspace_max)
-                )
-            self.mosaic.add(WidgetTile(SCENE_TILE, self.scene_view))
-            return
-        self._feed = SceneFeed(scene, KinematicScene(scene.model), None)
-        note = QLabel(support.problem)
-        note.setWordWrap(True)
-        note.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        note.setProperty("kind", "muted")
-        self.mosaic.add(WidgetTile(SCENE_TILE, note))
 
     def _build_column(self) -> QWidget:
         key = self._actions.key_label
@@ -222,10 +158,7 @@ class CollectPage(QWidget):
 
     def _connect(self) -> None:
         bridge, model = self._bridge, self._model
-        bridge.frameArrived.connect(self._on_frame)
-        bridge.worldChanged.connect(self._on_world)
-        bridge.ticksArrived.connect(self._on_ticks)
-        bridge.cameraChanged.connect(self._on_camera)
+        self.views.frameShown.connect(self._on_frame)
         bridge.streamChanged.connect(self._bodies.on_stream)
         bridge.bodyMoved.connect(self._bodies.on_batch)
         bridge.stationChanged.connect(model.on_station)
@@ -240,10 +173,6 @@ class CollectPage(QWidget):
         self.arms.preciseClicked.connect(self._toggle_precise)
         self.leader.clicked.connect(self._toggle_leader)
         self.demonstrate.clicked.connect(self._demonstrate)
-        if self.scene_view is not None:
-            self.scene_view.targetGrabbed.connect(self._on_grab)
-            self.scene_view.targetMoved.connect(model.driving.move_target)
-            self.scene_view.targetReleased.connect(lambda _arm: model.driving.drop())
 
     def _bind(self) -> None:
         bind, model = self._actions.bind, self._model
@@ -257,27 +186,19 @@ class CollectPage(QWidget):
         bind("arm", self._next_arm, self)
         bind("leader.engage", self._toggle_leader, self)
         bind("demonstrate", self._demonstrate, self)
-        bind("gripper.toggle", model.driving.toggle_gripper, self)
         bind("precise", self._toggle_precise, self)
         bind("symmetry", model.toggle_symmetry, self)
-        for action in NUDGES:
-            bind(action, lambda a=action: model.nudge(a), self)
         for number in range(1, 10):
             bind(f"camera.{number}", lambda n=number: self.mosaic.choose(n), self)
         self._actions.changed.connect(self._on_key_changed)
 
     def _on_key_changed(self, action_id: str) -> None:
-        self._held_keys = self._actions.held_keys()
         if action_id == "demonstrate":
             self.demonstrate.set_key(self._actions.key_label("demonstrate"))
         if action_id == "leader.engage":
             self.leader.set_key(self._actions.key_label("leader.engage"))
         if action_id == "record":
             self.record.set_key(self._actions.key_label("record"))
-
-    def _remember_large(self, name: str) -> None:
-        if self._settings is not None:
-            self._settings.setValue("collect/large", name)
 
     def _record(self) -> None:
         if self._view.session:
@@ -311,47 +232,9 @@ class CollectPage(QWidget):
         self._model.driving.select(arm)
         self.refresh()
 
-    def _on_grab(self, arm: str) -> None:
-        pose = self.scene_view.target(arm) if self.scene_view is not None else None
-        if pose is not None:
-            self._model.driving.grab(arm, pose)
-
-    def _on_frame(self, frame: CameraFrame) -> None:
-        tile = self._tiles.get(frame.camera) or self._add_camera(frame.camera)
-        if self.isVisible():
-            tile.set_frame(frame)
-            if not self._have_still and not self._still_timer.isActive():
-                self._still_timer.start()  # the scene was set up before this page was first shown
-
-    def _on_camera(self, setup: CameraSetup) -> None:
-        self._setups[setup.name] = setup
-        if setup.name not in self._tiles:
-            self._add_camera(setup.name)
-
-    def _on_world(self, world: WorldState) -> None:
-        speed = self._feed.on_world(world) if self._feed is not None else None
-        if speed is not None:
-            self._model.history.add_speed(world.capture_ns, speed)
-
-    def _on_ticks(self, ticks: list[ControlTick]) -> None:
-        if not ticks:
-            return
-        tick = ticks[-1]
-        speed = self._feed.on_tick(tick) if self._feed is not None else None
-        if speed is not None:
-            self._model.history.add_speed(tick.measured_ns, speed)
-        view = self.scene_view
-        if view is None:
-            return
-        for index, (arm, site) in enumerate(self._sites.items()):
-            asked = tick.operator_pose[index] if index < len(tick.operator_pose) else None
-            engaged = index < len(tick.engaged) and tick.engaged[index]
-            if asked is not None and engaged and np.all(np.isfinite(asked)):
-                view.set_target(arm, asked)
-            else:
-                view.set_target(arm, view.scene.site_pose(site))
-            view.set_driver(arm, str(tick.actor) if engaged else None)
-        view.set_selected(self._model.driving.selected)
+    def _on_frame(self) -> None:
+        if not self._have_still and not self._still_timer.isActive():
+            self._still_timer.start()  # the scene was set up before this page was first shown
 
     def _on_scene_changed(self) -> None:
         if self.scene_view is not None:
@@ -359,14 +242,14 @@ class CollectPage(QWidget):
         self._still_timer.start()
 
     def _take_still(self) -> None:
-        tile = next(iter(self._tiles.values()), None)
+        tile = self.views.first_camera()
         picture = tile.snapshot() if tile is not None else None
         if picture is not None:
             self._have_still = True
             self.instruction.picture.set_image(picture)
 
     def _send_sample(self) -> None:
-        self._model.send_sample(time.monotonic_ns())
+        self._keys.send()
 
     def refresh(self) -> None:
         """Brings the widgets to the model's state; touches only what changed."""
@@ -378,12 +261,11 @@ class CollectPage(QWidget):
         self.leader.set_driving(self._model.leaders.driving(self._model.tick))
         self.inputs.set_inputs(self._model.input_health())
         self.inputs.set_bodies(self._bodies.line())
-        large = self.mosaic.large
-        self._preview.refresh(self._model.recorder, large, large == SCENE_TILE)
+        self.views.refresh()
         if view == self._view:
             return
         if view.recorder is not self._view.recorder:
-            self._autosave_stopped = False
+            self._keys.allow_autosave()
         self._view = view
         self.instruction.set_instruction(view.instruction)
         self.instruction.set_progress(view.saved, view.target, view.task)
@@ -404,8 +286,7 @@ class CollectPage(QWidget):
         else:
             self.stack.setCurrentWidget(self.start)
         self._fit_card()
-        for tile in self.mosaic.tiles:
-            tile.set_driver(view.driver)
+        self.views.set_driver(view.driver)
 
     def _fit_card(self) -> None:
         """Gives the card its usual height, the verdict what it needs; its lower edge stays."""
@@ -460,30 +341,19 @@ class CollectPage(QWidget):
     def showEvent(self, a0: QShowEvent | None) -> None:
         """Begins to listen to keys and to refresh."""
         super().showEvent(a0)
-        app = QApplication.instance()
-        if app is not None:
-            app.installEventFilter(self)
-        for timer in (self._refresh_timer, self._strip_timer, self._sample_timer):
+        self._keys.start()
+        for timer in (self._refresh_timer, self._strip_timer):
             timer.start()
         self._fit_window()
         self.refresh()
 
     def hideEvent(self, a0: QHideEvent | None) -> None:
         """Lets go of the robot and stops listening."""
-        app = QApplication.instance()
-        if app is not None:
-            app.removeEventFilter(self)
-        for timer in (self._refresh_timer, self._strip_timer, self._sample_timer):
+        for timer in (self._refresh_timer, self._strip_timer):
             timer.stop()
-        self._preview.pause()
-        self._let_go()
+        self.views.pause()
+        self._keys.stop()
         super().hideEvent(a0)
-
-    def _let_go(self) -> None:
-        """Releases every clutch now, not at the next timer."""
-        self._model.driving.release_all()
-        while self._model.send_sample(time.monotonic_ns()):
-            pass
 
     def changeEvent(self, a0: QEvent | None) -> None:
         """Follows a change of theme."""
@@ -495,50 +365,3 @@ class CollectPage(QWidget):
             self.inputs.retheme()
             self.leader.retheme()
             self.demonstrate.retheme()
-
-    def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:
-        """Reads held keys wherever the focus is on this page, and notices a lost window."""
-        if a1 is None:
-            return False
-        kind = a1.type()
-        if kind == QEvent.Type.ApplicationDeactivate or (
-            kind == QEvent.Type.WindowDeactivate and a0 is self.window()
-        ):
-            self._let_go()
-        elif kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease, QEvent.Type.ShortcutOverride):
-            if isinstance(a1, QKeyEvent) and not self._typing():
-                return self._on_key(a1)
-        return False
-
-    @staticmethod
-    def _typing() -> bool:
-        return isinstance(QApplication.focusWidget(), _TEXT_INPUTS)
-
-    def _on_key(self, event: QKeyEvent) -> bool:
-        """Returns whether the key was a held one and goes no further."""
-        if event.type() == QEvent.Type.ShortcutOverride:
-            self._stop_autosave(event)
-            return False
-        action = self._held_keys.get(event.key())
-        if action not in HELD_ACTIONS or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-            return False
-        if not event.isAutoRepeat():
-            driving = self._model.driving
-            if event.type() == QEvent.Type.KeyRelease:
-                driving.release(action)
-            elif not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:  # with Shift it nudges
-                driving.press(action)
-        return True
-
-    def _stop_autosave(self, event: QKeyEvent) -> None:
-        if self._autosave_stopped or event.isAutoRepeat():
-            return
-        deciding = {self._actions.key(action) for action in ("save", "redo", "discard", "record", "next")}
-        pressed = event.keyCombination().key()
-        if any(key and Qt.Key(pressed) == _key_of(key) for key in deciding):
-            return
-        self._autosave_stopped = self._model.stop_autosave()
-
-
-def _key_of(portable: str) -> Qt.Key:
-    return QKeySequence(portable)[0].key()

@@ -10,7 +10,7 @@ from teleop_app.core.types import Actor
 SPAN_S = 20.0
 BIN_S = 0.05
 BINS = int(SPAN_S / BIN_S)
-ACTORS = (Actor.NONE, Actor.HUMAN, Actor.SCRIPT, Actor.POLICY)
+ACTORS = tuple(Actor)
 
 
 class StripHistory:

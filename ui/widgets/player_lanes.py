@@ -24,12 +24,14 @@ _ACTOR_ROLES = {
     Actor.HUMAN: Role.HUMAN,
     Actor.SCRIPT: Role.POLICY,
     Actor.POLICY: Role.POLICY,
+    Actor.BLEND: Role.POLICY,
 }
 _ACTOR_WORDS = {
     Actor.NONE: "nobody",
     Actor.HUMAN: "human",
     Actor.SCRIPT: "script",
     Actor.POLICY: "policy",
+    Actor.BLEND: "both",
 }
 _STATE_ROLES = {
     ControlState.ALIGNING: Role.WARNING,

@@ -34,6 +34,7 @@ FORMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Base, lift, hands", "hand-back-right-outline", ("mobile_base", "lift", "hands")),
     ("Mapping", "axis-arrow", ("mapping",)),
     ("Safety", "shield-outline", ("safety",)),
+    ("Autonomy", "robot-outline", ("autonomy",)),
     ("Recording", "record-circle-outline", ("recording",)),
 )
 """Sections of the page that are forms: title, icon, sections of the station file."""
@@ -46,6 +47,7 @@ TITLES = {
     "cameras": "Cameras",
     "mapping": "Mapping",
     "safety": "Safety",
+    "autonomy": "Autonomy",
     "recording": "Recording",
     "inputs": "Inputs",
     "inputs.devices": "Input devices",

@@ -17,7 +17,12 @@ from ui.viewmodels.strip_history import ACTORS, BINS, SPAN_S, StripHistory
 _LABEL_PX = 64
 _VALUE_PX = 92
 _WHO_PX = 12
-_ACTOR_ROLES = {Actor.HUMAN: Role.HUMAN, Actor.SCRIPT: Role.POLICY, Actor.POLICY: Role.POLICY}
+_ACTOR_ROLES = {
+    Actor.HUMAN: Role.HUMAN,
+    Actor.SCRIPT: Role.POLICY,
+    Actor.POLICY: Role.POLICY,
+    Actor.BLEND: Role.POLICY,
+}
 _SPEED_FLOOR_M_S = 0.2
 _FORCE_FLOOR_N = 5.0
 
@@ -118,7 +123,10 @@ class StripView(QWidget):
             span = QRectF(lane.left() + start * width, lane.top(), (end - start) * width, lane.height())
             painter.fillRect(span, t.color(role))
             word = str(ACTORS[actor[start]])
-            if span.width() > painter.fontMetrics().horizontalAdvance(word) + 8:
+            if ACTORS[actor[start]] is Actor.BLEND:
+                painter.fillRect(span.adjusted(0, span.height() / 2, 0, 0), t.color(Role.HUMAN))
+                word = ""
+            if word and span.width() > painter.fontMetrics().horizontalAdvance(word) + 8:
                 painter.setPen(theme.text_color_on(t.hex(role)))
                 painter.drawText(span.adjusted(4, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, word)
         painter.setPen(QPen(t.color(Role.FAULT), 2))
