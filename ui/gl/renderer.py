@@ -172,6 +172,10 @@ class Renderer:
         GL.glBindBuffer(GL.GL_TEXTURE_BUFFER, 0)
         self._batches[name] = _Batch(array, vertex_buffer, part_buffer, texture, len(corners), len(soups))
 
+    def has(self, name: str) -> bool:
+        """Whether a batch was stored under this name."""
+        return name in self._batches
+
     def draw(
         self,
         name: str,
@@ -181,6 +185,7 @@ class Renderer:
         rgba: NDArray[np.float32],
         *,
         translucent: bool = False,
+        hollow: bool = False,
         lit: float = 1.0,
     ) -> None:
         """Draws a batch.
@@ -192,6 +197,8 @@ class Renderer:
             transforms: `world_T_part`, shape (parts, 3, 4).
             rgba: Colours, shape (parts, 4).
             translucent: Blend over what is there and leave the depth as it is.
+            hollow: When translucent, only the surface nearest to the eye is seen, not what is inside; it
+                hides what is drawn behind it later.
             lit: 1 shaded, 0 flat colour.
         """
         batch = self._batches[name]
@@ -207,14 +214,26 @@ class Renderer:
         GL.glActiveTexture(GL.GL_TEXTURE0)
         GL.glBindTexture(GL.GL_TEXTURE_BUFFER, batch.texture)
         GL.glUniform1i(self._solid_at["parts"], 0)
-        self._blend(translucent)
         GL.glBindVertexArray(batch.array)
+        if hollow:
+            GL.glColorMask(GL.GL_FALSE, GL.GL_FALSE, GL.GL_FALSE, GL.GL_FALSE)
+            GL.glDrawArrays(GL.GL_TRIANGLES, 0, batch.corners)
+            GL.glColorMask(GL.GL_TRUE, GL.GL_TRUE, GL.GL_TRUE, GL.GL_TRUE)
+        self._blend(translucent)
         GL.glDrawArrays(GL.GL_TRIANGLES, 0, batch.corners)
         GL.glBindVertexArray(0)
         self._blend(False)
 
-    def draw_ribbons(self, clip_T_world: NDArray[np.float64], corners: NDArray[np.float32]) -> None:
-        """Draws coloured triangles made afresh each frame, rows x y z r g b a."""
+    def draw_ribbons(
+        self, clip_T_world: NDArray[np.float64], corners: NDArray[np.float32], *, over: bool = False
+    ) -> None:
+        """Draws coloured triangles made afresh each frame, rows x y z r g b a.
+
+        Args:
+            clip_T_world: Projection times view, 4x4.
+            corners: Three rows a triangle.
+            over: Also where something is in front of them.
+        """
         if not len(corners):
             return
         corners = np.ascontiguousarray(corners, dtype=np.float32)
@@ -224,7 +243,9 @@ class Renderer:
         GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._line_buffer)
         GL.glBufferData(GL.GL_ARRAY_BUFFER, corners.nbytes, corners, GL.GL_STREAM_DRAW)
         self._blend(True)
+        GL.glDepthFunc(GL.GL_ALWAYS if over else GL.GL_LEQUAL)
         GL.glDrawArrays(GL.GL_TRIANGLES, 0, len(corners))
+        GL.glDepthFunc(GL.GL_LEQUAL)
         self._blend(False)
         GL.glBindVertexArray(0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import mujoco
 import numpy as np
@@ -18,11 +18,13 @@ from PyQt6.QtWidgets import QWidget
 from ui import theme
 from ui.gl import gizmo, meshes
 from ui.gl.camera import OrbitCamera
+from ui.gl.ghost import Ghost
 from ui.gl.gizmo import Drag, DragMode
 from ui.gl.kinematics import KinematicScene
 from ui.gl.renderer import Renderer, ShaderError, ribbon
 from ui.gl.support import gl_support, preferred_samples, surface_format
 from ui.gl.trail import Trail
+from ui.gl.vector_kinematics import VectorKinematics
 from ui.preview_pace import ScenePace
 from ui.theme import Role
 
@@ -30,7 +32,8 @@ log = logging.getLogger(__name__)
 
 _AXIS_LENGTH_M = 0.075
 _AXIS_RGB = ((0.93, 0.36, 0.36), (0.36, 0.80, 0.45), (0.36, 0.58, 0.96))
-_DRIVER_ROLES = {"human": Role.HUMAN, "policy": Role.POLICY, "script": Role.POLICY}
+_DRIVER_ROLES = {"human": Role.HUMAN, "policy": Role.POLICY, "script": Role.POLICY, "blend": Role.POLICY}
+_GHOST = "ghost"
 _GIZMO = "gizmo"
 _SCENE = "scene"
 _GIZMO_PARTS = 7
@@ -47,6 +50,7 @@ class SceneView(QOpenGLWidget):
         model: The model shown; the widget never changes it.
         tcp_sites: Name of the tool site of each arm; draws its trail.
         parent: Owner.
+        joint_names: Of the station's joint vectors, for `set_ghost`.
     """
 
     targetMoved = pyqtSignal(str, object)
@@ -59,6 +63,7 @@ class SceneView(QOpenGLWidget):
         model: mujoco.MjModel,
         tcp_sites: Mapping[str, str] | None = None,
         parent: QWidget | None = None,
+        joint_names: Sequence[str] = (),
     ) -> None:
         super().__init__(parent)
         self.setFormat(surface_format(preferred_samples()))
@@ -69,6 +74,9 @@ class SceneView(QOpenGLWidget):
         budget = meshes.SOFTWARE_TRIANGLE_BUDGET if self._in_software else meshes.TRIANGLE_BUDGET
         self.scene = KinematicScene(model, budget)
         self._tcp_sites = dict(tcp_sites or {})
+        self._joint_names = tuple(joint_names)
+        self._ghost: Ghost | None = None
+        self._ghost_role = Role.POLICY
         self.camera = self._framing()
         self._camera_moved = False
         self._trails = {arm: Trail() for arm in self._tcp_sites}
@@ -147,6 +155,27 @@ class SceneView(QOpenGLWidget):
         """Returns the shown `world_T_target` of an arm, shape (7,), or None."""
         pose = self._targets.get(arm)
         return None if pose is None else pose.copy()
+
+    def set_ghost(self, vectors: NDArray[np.float64] | None, role: Role = Role.POLICY) -> None:
+        """Shows the robot seen through where joint vectors will have brought it, and the tools' way there.
+
+        Args:
+            vectors: In the order of time, shape (k, n); those that are not finite are left out. None for
+                nothing.
+            role: Of its colour.
+
+        Raises:
+            ValueError: The vectors are not as long as `joint_names`.
+        """
+        if self._ghost is None:
+            if vectors is None:
+                return
+            model = self.scene.model
+            kinematics = VectorKinematics(model, self._joint_names, self._tcp_sites)
+            self._ghost = Ghost(kinematics, self.scene.parts, model.geom_bodyid.tolist())
+        self._ghost.set_vectors(vectors)
+        self._ghost_role = role
+        self._schedule()
 
     def set_driver(self, arm: str, driver: str | None) -> None:
         """Colours an arm's target and trail by who drives: "human", "policy", "script" or None."""
@@ -247,6 +276,7 @@ class SceneView(QOpenGLWidget):
         renderer.draw_ribbons(clip, self._ribbons())
         for arm in self._targets:
             self._draw_target(renderer, clip, arm)
+        self._draw_ghost(renderer, clip)
         if self._in_software:
             renderer.finish()
         self._frames += 1
@@ -272,8 +302,7 @@ class SceneView(QOpenGLWidget):
 
     def _ribbons(self) -> NDArray[np.float32]:
         eye = self.camera.eye
-        half_width = 1.1 * self.camera.metres_per_pixel(self.camera.target, self.height())
-        half_width /= max(self.camera.distance_m, 1e-6)
+        half_width = self._half_width()
         pieces: list[NDArray[np.float32]] = []
         line = _rgb(theme.tokens().muted)
         for arm, (low, high) in self._workspaces.items():
@@ -289,6 +318,26 @@ class SceneView(QOpenGLWidget):
             rgba[:, 3] = fade * 0.9
             pieces.append(ribbon(points, rgba, eye, half_width * 1.3))
         return np.concatenate(pieces) if pieces else np.empty((0, 7), dtype=np.float32)
+
+    def _draw_ghost(self, renderer: Renderer, clip: NDArray[np.float64]) -> None:
+        ghost = self._ghost
+        if ghost is None or not ghost.shown:
+            return
+        if not renderer.has(_GHOST):
+            renderer.upload(_GHOST, ghost.soups)
+        now, eye = self.scene.transforms()[ghost.indices], self.camera.eye
+        t = theme.tokens()
+        rgb = _rgb(t.hex(self._ghost_role))
+        for transforms, colors in ghost.postures(now, rgb):
+            renderer.draw(_GHOST, clip, eye, transforms, colors, translucent=True, hollow=True)
+        # A line as thin as this drowns in its own shape: it stands out by the colour of text.
+        line = 0.5 * rgb + 0.5 * _rgb(t.text if t.name == "dark" else t.policy)
+        renderer.draw_ribbons(clip, ghost.ribbons(line, eye, 1.6 * self._half_width()), over=True)
+
+    def _half_width(self) -> float:
+        """Half of a line's width [m] a metre of distance from the eye."""
+        width = 1.1 * self.camera.metres_per_pixel(self.camera.target, self.height())
+        return width / max(self.camera.distance_m, 1e-6)
 
     def _draw_target(self, renderer: Renderer, clip: NDArray[np.float64], arm: str) -> None:
         pose = self._targets[arm]
