@@ -5,14 +5,44 @@ Read with `load_policy`; every mistake is reported at once, with its place. docs
 
 from __future__ import annotations
 
+import tomllib
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+
+from teleop_app.autonomy.policy_sections import (
+    ActionSection,
+    Convention,
+    ImageInput,
+    ObservationSection,
+    Section,
+    StateInput,
+    Statistics,
+)
+from teleop_app.autonomy.rotations import Rotation
+from teleop_app.autonomy.statistics_file import fill_statistics
+from teleop_app.core.config import field_problems
+from teleop_app.core.errors import PolicyError
+
+__all__ = [
+    "ActionSection",
+    "Convention",
+    "Execution",
+    "ImageInput",
+    "ObservationSection",
+    "PolicyFile",
+    "PolicyName",
+    "Rotation",
+    "StateInput",
+    "Statistics",
+    "load_policy",
+    "parse_policy",
+]
 
 PolicyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
-Part = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}/(joints|velocity|gripper|ee)$")]
-"""An arm and what of it, e.g. `left/joints`, `left/gripper`, `right/ee`."""
+_LARGEST_FILE = 1_000_000
 
 
 class Execution(StrEnum):
@@ -30,139 +60,7 @@ class Execution(StrEnum):
     RTC = "rtc"
 
 
-class Rotation(StrEnum):
-    """How a rotation is written. EULER_XYZ: intrinsic roll, pitch, yaw [rad]. ROT6D: first two columns."""
-
-    EULER_XYZ = "euler_xyz"
-    QUAT_WXYZ = "quat_wxyz"
-    QUAT_XYZW = "quat_xyzw"
-    AXIS_ANGLE = "axis_angle"
-    ROT6D = "rot6d"
-
-
-class Convention(StrEnum):
-    """What the joints or poses of an action are relative to; grippers are always absolute.
-
-    ABSOLUTE: nothing. DELTA: the action before, the first one the observed state. CHUNK_DELTA: the state in
-    the chunk's observation.
-    """
-
-    ABSOLUTE = "absolute"
-    DELTA = "delta"
-    CHUNK_DELTA = "chunk_delta"
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
-
-
-class Statistics(_Section):
-    """Normalisation of numbers: what the policy sees or says is in these units.
-
-    Attributes:
-        kind: `quantiles`: q01, q99 to [-1, 1], clipped. `mean_std`. `min_max` to [-1, 1]. `none`.
-        low: q01, mean or minimum of each channel.
-        high: q99, standard deviation or maximum.
-    """
-
-    kind: Literal["none", "quantiles", "mean_std", "min_max"] = "none"
-    low: list[float] = Field(default_factory=list)
-    high: list[float] = Field(default_factory=list)
-
-
-class ImageInput(_Section):
-    """A picture in the observation.
-
-    Attributes:
-        key: Its key there, slashes as given unless `nested`.
-        camera: Of the station.
-        width: [px].
-        height: [px].
-        fit: `pad` keeps the whole picture, `crop` its middle, `stretch` neither.
-        layout: Order of axes.
-        values: `uint8`, or `unit` for float32 0..1.
-    """
-
-    key: str = Field(min_length=1, max_length=120)
-    camera: str = Field(min_length=1, max_length=32)
-    width: int = Field(default=224, ge=8, le=2048)
-    height: int = Field(default=224, ge=8, le=2048)
-    fit: Literal["pad", "crop", "stretch"] = "pad"
-    layout: Literal["HWC", "CHW"] = "HWC"
-    values: Literal["uint8", "unit"] = "uint8"
-
-
-class StateInput(_Section):
-    """Numbers of the robot in the observation.
-
-    Attributes:
-        key: Its key there.
-        parts: What it is made of, in order.
-        rotation: How poses of `ee` parts are written; they are in the frame `frame`.
-        frame: Of `ee` parts.
-        closed: What the policy calls a closed gripper.
-        opened: And an open one.
-        width: Padded with zeros to so many channels, 0 not at all.
-        statistics: Normalisation.
-    """
-
-    key: str = Field(min_length=1, max_length=120)
-    parts: list[Part] = Field(min_length=1, max_length=32)
-    rotation: Rotation = Rotation.EULER_XYZ
-    frame: Literal["world", "base"] = "base"
-    closed: float = 0.0
-    opened: float = 1.0
-    width: int = Field(default=0, ge=0, le=512)
-    statistics: Statistics = Statistics()
-
-
-class ObservationSection(_Section):
-    """How the policy sees the station.
-
-    Attributes:
-        images: Pictures.
-        states: Numbers.
-        prompt: Key of the instruction, empty for none.
-        template: Of the instruction; `{instruction}`, `{embodiment}`, `{rate_hz}`, `{horizon}` are put in.
-        truth: Key under which the simulated cell's object poses are given, empty for none.
-        task: Key under which the task's name is given, empty for none.
-        nested: Keys with slashes become maps in maps.
-    """
-
-    images: list[ImageInput] = Field(default_factory=list, max_length=16)
-    states: list[StateInput] = Field(default_factory=list, max_length=16)
-    prompt: str = Field(default="prompt", max_length=120)
-    template: str = Field(default="{instruction}", max_length=4000)
-    truth: str = Field(default="", max_length=120)
-    task: str = Field(default="", max_length=120)
-    nested: bool = False
-
-
-class ActionSection(_Section):
-    """What an action means.
-
-    Attributes:
-        parts: Of an action's channels, in order; `velocity` is not one. Arms left out keep their place.
-        convention: Of joints and poses.
-        rotation: Of `ee` parts.
-        frame: Of `ee` parts; `tool` only for deltas.
-        closed: What the policy calls a closed gripper.
-        opened: And an open one.
-        width: Channels that it sends, the first of which are the parts' (unified padded layout); 0: no more.
-        statistics: Normalisation of the parts' channels.
-    """
-
-    parts: list[Part] = Field(min_length=1, max_length=32)
-    convention: Convention = Convention.ABSOLUTE
-    rotation: Rotation = Rotation.EULER_XYZ
-    frame: Literal["world", "base", "tool"] = "base"
-    closed: float = 0.0
-    opened: float = 1.0
-    width: int = Field(default=0, ge=0, le=512)
-    statistics: Statistics = Statistics()
-
-
-class PolicyFile(_Section):
+class PolicyFile(Section):
     """One policy.
 
     Attributes:
@@ -194,3 +92,80 @@ class PolicyFile(_Section):
     novelty: str = Field(default="", max_length=200)
     observation: ObservationSection = ObservationSection()
     action: ActionSection
+
+    @field_validator("execute")
+    @classmethod
+    def _no_more_than_there_are(cls, execute: int, info: ValidationInfo) -> int:
+        horizon = info.data.get("horizon")
+        if horizon is not None and execute > horizon:
+            raise ValueError(f"execute {execute} must not exceed horizon {horizon}")
+        return execute
+
+    @field_validator("novelty")
+    @classmethod
+    def _lies_beside(cls, novelty: str) -> str:
+        if Path(novelty).name != novelty:
+            raise ValueError("the file must lie beside the policy file: give its name alone")
+        return novelty
+
+
+def load_policy(path: Path) -> PolicyFile:
+    """Read and validate a policy file.
+
+    Raises:
+        PolicyError: It is missing, too large, not TOML, or has wrong fields; all of them are listed.
+    """
+    try:
+        size = path.stat().st_size
+        text = path.read_text(encoding="utf-8") if size <= _LARGEST_FILE else ""
+    except FileNotFoundError as error:
+        raise PolicyError(
+            f"The policy file {path} does not exist", next_step="Create one with: teleop policy init"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"The policy file {path} cannot be read", why=str(error)) from error
+    if size > _LARGEST_FILE:
+        raise PolicyError(f"The policy file {path} has {size} bytes (limit {_LARGEST_FILE})")
+    return parse_policy(text, path.stem, folder=path.parent, origin=str(path))
+
+
+def parse_policy(text: str, name: str, *, folder: Path | None = None, origin: str = "") -> PolicyFile:
+    """Validate the text of a policy file.
+
+    Args:
+        text: TOML.
+        name: Of the policy: its file's stem.
+        folder: Where files that it names lie; None when there are none.
+        origin: Names the text in errors.
+
+    Raises:
+        PolicyError: As `load_policy`.
+    """
+    origin = origin or f"{name}.toml"
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"{origin} is not valid TOML", why=str(error)) from error
+    problems: dict[str, str] = {}
+    if raw.setdefault("name", name) != name:
+        problems["name"] = f"a policy is called as its file: {name!r}; leave the name out"
+        raw["name"] = name
+    problems |= fill_statistics(raw, folder)
+    policy: PolicyFile | None = None
+    try:
+        policy = PolicyFile.model_validate(raw)
+    except ValidationError as error:
+        unread = {place.removesuffix(".file") for place in problems if place.endswith(".file")}
+        problems |= {
+            place: problem
+            for place, problem in field_problems(error).items()
+            # Numbers that a file could not give are told once.
+            if place.rpartition(".")[0] not in unread
+        }
+    if problems or policy is None:
+        raise PolicyError(
+            f"{origin} has {len(problems)} wrong field{'s' if len(problems) > 1 else ''}",
+            why="; ".join(f"{place}: {problem}" for place, problem in problems.items()),
+            next_step="docs/policies.md describes each field",
+        )
+    return policy
