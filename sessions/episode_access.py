@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from sessions import convert, episode_queries, episode_store, roster, verdicts
+from sessions import convert, episode_queries, episode_store, rollout_store, roster, verdicts
 from sessions import reconcile as reconciliation
 from sessions.access import CatalogAccess
 from sessions.models import Episode, EpisodeThumbnail, Stream, Task
@@ -19,6 +19,7 @@ from sessions.rows import (
     EpisodeRow,
     PageCursor,
     Reconciliation,
+    RolloutRow,
     StateCounts,
     StreamRow,
     TaskProgress,
@@ -37,6 +38,7 @@ class EpisodeAccess(CatalogAccess):
         row: EpisodeRow,
         streams: Iterable[StreamRow] = (),
         thumbnail: Thumbnail | None = None,
+        rollout: RolloutRow | None = None,
         *,
         author: Author | None = None,
     ) -> EpisodeRow:
@@ -50,7 +52,8 @@ class EpisodeAccess(CatalogAccess):
                 data directory, or the catalog cannot be written.
         """
         with self._writing(author) as writing:
-            episode_store.add(writing, row, streams, thumbnail)
+            if episode_store.add(writing, row, streams, thumbnail) and rollout is not None:
+                rollout_store.add(writing, row.uuid, rollout)
             return _existing(writing, row.uuid)
 
     def episodes(
@@ -124,8 +127,18 @@ class EpisodeAccess(CatalogAccess):
             verdicts.restore(writing, verdicts.get(writing.db, uuid))
             return _existing(writing, uuid)
 
+    def set_outcome(self, uuid: str, outcome: Outcome, author: Author) -> EpisodeRow:
+        """Say whether an episode achieved its task; its state stays.
+
+        Raises:
+            CatalogError: Unknown episode.
+        """
+        with self._writing(author) as writing:
+            verdicts.set_outcome(writing, verdicts.get(writing.db, uuid), outcome)
+            return _existing(writing, uuid)
+
     def undo_last(self, session_id: str, author: Author) -> EpisodeRow | None:
-        """Take back the session's newest verdict or restore not undone yet; None if there is none.
+        """Take back the session's newest verdict, restore, outcome or label of a takeover; None without one.
 
         Called again, it takes back the one before.
         """

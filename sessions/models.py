@@ -250,6 +250,43 @@ class EpisodeThumbnail(Base):
     image: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class Rollout(Base):
+    """How a policy was used in an episode; its outcome is the episode's."""
+
+    __tablename__ = "rollout"
+
+    episode_uuid: Mapped[str] = mapped_column(ForeignKey("episode.uuid"), primary_key=True)
+    policy: Mapped[str] = mapped_column(_NAME)
+    version: Mapped[str] = mapped_column(String(200))
+    label: Mapped[str] = mapped_column(String(24))
+    execution: Mapped[str] = mapped_column(String(24))
+    modes: Mapped[tuple[str, ...]]
+    actor_s: Mapped[dict[str, JsonValue]]
+    phase_s: Mapped[dict[str, JsonValue]]
+    help_calls: Mapped[int] = mapped_column(Integer)
+    chunks: Mapped[int]
+    refused: Mapped[int]
+    latency_p50_ms: Mapped[float | None]
+    latency_p99_ms: Mapped[float | None]
+
+    __table_args__ = (Index(None, "policy", "version"),)
+
+
+class Takeover(Base):
+    """A person took the robot over from a policy; `reason` and `outcome` follow the event log."""
+
+    __tablename__ = "takeover"
+
+    episode_uuid: Mapped[str] = mapped_column(ForeignKey("rollout.episode_uuid"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    start_ns: Mapped[int]
+    end_ns: Mapped[int]
+    source: Mapped[str] = mapped_column(_NAME)
+    phase: Mapped[str] = mapped_column(String(24))
+    reason: Mapped[str] = mapped_column(String(60))
+    outcome: Mapped[str] = mapped_column(String(24))
+
+
 class Event(Base):
     """The append-only log; triggers of the first migration refuse UPDATE and DELETE."""
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from sessions.database import open_database
 from sessions.episode_access import EpisodeAccess
+from sessions.rollout_access import RolloutAccess
 from sessions.roster_access import RosterAccess, TaskDefault
 from sessions.rows import Author
 
 __all__ = ["Catalog", "TaskDefault", "open_catalog"]
 
 
-class Catalog(RosterAccess, EpisodeAccess):
+class Catalog(RosterAccess, EpisodeAccess, RolloutAccess):
     """The catalog of one data directory.
 
     Any thread may call any method; any number of processes may have it open. Reads never wait

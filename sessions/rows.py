@@ -170,6 +170,54 @@ class Thumbnail:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeoverRow:
+    """A person took the robot over from a policy.
+
+    `number` counts over the station's life; `start_ns` and `end_ns` are on the episode's own monotonic clock.
+    `source` is the input that did it, `phase` what it began with (`recover` or `correct`). `outcome` is
+    `resumed` (the policy went on), `finished` (the episode ended with it), `aborted`, or empty.
+    """
+
+    number: int
+    start_ns: int
+    end_ns: int
+    source: str = ""
+    phase: str = ""
+    reason: str = ""
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutRow:
+    """How a policy was used in an episode.
+
+    `version` is the checkpoint's, `label` that of a blind comparison. `modes` are the authority modes that
+    were in force, in order of appearance. `actor_s` and `phase_s` tell for how long each drove and each
+    phase lasted, from the record key on [s]. `refused` counts answers of the policy that were refused. The
+    latencies are from request to answer [ms], None without an answer.
+    """
+
+    policy: str
+    version: str = ""
+    label: str = ""
+    execution: str = ""
+    modes: tuple[str, ...] = ()
+    actor_s: Mapping[str, float] = field(default_factory=dict)
+    phase_s: Mapping[str, float] = field(default_factory=dict)
+    takeovers: tuple[TakeoverRow, ...] = ()
+    help_calls: int = 0
+    chunks: int = 0
+    refused: int = 0
+    latency_p50_ms: float | None = None
+    latency_p99_ms: float | None = None
+
+    @property
+    def is_trial(self) -> bool:
+        """The policy might act, at least for a while: not only a person with a policy watching."""
+        return bool(set(self.modes) - {"manual", "paused"})
+
+
+@dataclass(frozen=True, slots=True)
 class EventRow:
     """One entry of the append-only log; `undoes_id` names the event an undo took back."""
 

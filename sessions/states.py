@@ -60,6 +60,8 @@ class EventKind(StrEnum):
     RECORDED = "recorded"
     VERDICT = "verdict"
     RESTORED = "restored"
+    OUTCOME = "outcome"
+    TAKEOVER = "takeover"
     UNDONE = "undone"
     FILE_MISSING = "file_missing"
     FILE_FOUND = "file_found"
@@ -67,8 +69,14 @@ class EventKind(StrEnum):
     NOTE = "note"
 
 
-UNDOABLE_KINDS = (EventKind.VERDICT, EventKind.RESTORED)
+UNDOABLE_KINDS = (EventKind.VERDICT, EventKind.RESTORED, EventKind.OUTCOME, EventKind.TAKEOVER)
 """Events that `undo_last` may take back."""
 
-STATE_KINDS = (EventKind.RECORDED, EventKind.VERDICT, EventKind.RESTORED, EventKind.UNDONE)
+STATE_KINDS = (
+    EventKind.RECORDED,
+    EventKind.VERDICT,
+    EventKind.RESTORED,
+    EventKind.OUTCOME,
+    EventKind.UNDONE,
+)
 """Events that an episode's state is derived from."""

@@ -14,7 +14,7 @@ from teleop_app import __version__
 
 _log = logging.getLogger(__name__)
 
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 """The newest revision in `sessions/migrations/versions` (a test compares); revisions are numbered
 so that a program can tell a newer catalog from one it never wrote."""
 
