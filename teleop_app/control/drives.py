@@ -9,6 +9,7 @@ from teleop_app.control.arbitration import Source
 from teleop_app.control.holds import Holds
 from teleop_app.control.mapping_watch import MappingWatch
 from teleop_app.core.config import MappingSection
+from teleop_app.core.geometry import Array
 from teleop_app.core.types import Actor, ArmInput
 from teleop_app.mapping.retarget import ArmGoal, ArmRetargeter
 from teleop_app.mapping.symmetry import MirrorPlane
@@ -31,6 +32,8 @@ class _Tie:
         leader: The arm that this one mirrors, -1 for none.
         paused: Its input is held.
         aligning: It is on its way to its leader.
+        home: Pose at which it was tied, shape (7,).
+        serial: Number of the tie.
     """
 
     source: str = ""
@@ -39,12 +42,18 @@ class _Tie:
     leader: int = -1
     paused: bool = False
     aligning: bool = False
+    home: Array | None = None
+    serial: int = 0
 
 
 class ArmDrives:
     """Goals of all arms from the samples of the driver.
 
     With `mapping.symmetry` a driver that holds one of two arms drives both: the other mirrors it.
+
+    Attributes:
+        relative: Only the changes of goals count: leaders need no alignment.
+        watch: Hand positions, while somebody looks at them.
 
     Args:
         arms: Arm names in station order.
@@ -76,6 +85,8 @@ class ArmDrives:
         self._ties = [_Tie() for _ in self._arms]
         self._goals: list[ArmGoal | None] = [None] * len(self._arms)
         self.watch = MappingWatch()
+        self.relative = False
+        self._tied = 0
         self.set_mapping(mapping)
 
     def set_mapping(self, mapping: MappingSection) -> None:
@@ -104,6 +115,15 @@ class ArmDrives:
     def driven(self, arm: int) -> bool:
         """Whether somebody drives the arm now."""
         return bool(self._ties[arm].source)
+
+    def tie(self, arm: int) -> tuple[int, Array] | None:
+        """Number of the arm's present tie, and the pose at which it was made; None while it is free."""
+        tie = self._ties[arm]
+        return None if tie.home is None else (tie.serial, tie.home)
+
+    def grips(self, arm: int) -> bool:
+        """Whether the gripper control was moved since the arm was engaged."""
+        return (self._images if self.mirrors(arm) else self._retargeters)[arm].grips
 
     def nudge(self, arm: int, axis: str, sign: int) -> None:
         """Move the goal of a driven arm by one small step.
@@ -172,6 +192,7 @@ class ArmDrives:
         self._tie(arm, driver, guard)
         try:
             rest = self._supervisor.rest(arm) if guard.good.joints is not None else None
+            rest = guard.good.joints if self.relative else rest
             goal = retargeter.goal(guard.good, guard.capture_ns, rest)
         except ValueError as error:
             guard.revoke()
@@ -215,7 +236,10 @@ class ArmDrives:
             retargeter.engage(present, pickup=driver.actor is Actor.HUMAN)
         else:
             retargeter.reference(present)
-        self._ties[arm] = _Tie(driver.name, guard.engagement, guard.ties, leader)
+        self._tied += 1
+        self._ties[arm] = _Tie(
+            driver.name, guard.engagement, guard.ties, leader, home=anchor.pose, serial=self._tied
+        )
 
     def _free(self, arm: int) -> None:
         self._retargeters[arm].release()

@@ -17,6 +17,11 @@ class GripperPickup:
         self._start: float | None = None
         self._live = False
 
+    @property
+    def live(self) -> bool:
+        """Whether the control acts."""
+        return self._live
+
     def engage(self, present: float, *, pickup: bool) -> None:
         """Begin at the gripper's present command; `pickup` False passes the control through at once."""
         self._held = present

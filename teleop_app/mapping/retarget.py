@@ -71,6 +71,11 @@ class ArmRetargeter:
         """The hand's newest pose after the filter, shape (7,); None while no pose drives the arm."""
         return self._filtered
 
+    @property
+    def grips(self) -> bool:
+        """Whether the gripper control acts: it was moved since `engage`."""
+        return self._gripper.live
+
     def release(self) -> None:
         """Untie the hand from the arm."""
         self._clutch.release()

@@ -18,6 +18,8 @@ class ArmRequest:
         joints: Joint positions [rad], shape (n,), or None.
         gripper: 0 closed .. 1 open.
         speed_rad_s: Joint speed limit of this motion, None for the cell's.
+        tcp_speed_m_s: Limit of the speed of the commanded end effector, None for the cell's; of joints, the
+            cell's is not applied.
     """
 
     capture_ns: int
@@ -25,6 +27,7 @@ class ArmRequest:
     joints: Array | None
     gripper: float
     speed_rad_s: float | None = None
+    tcp_speed_m_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

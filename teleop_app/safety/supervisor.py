@@ -25,6 +25,7 @@ from teleop_app.safety.limits import CellLimits
 from teleop_app.safety.outcome import Anchor, ArmRequest, Intervention, Outcome
 from teleop_app.safety.plausible import LARGEST, is_plausible, is_plausible_pose
 from teleop_app.safety.singularity import SingularitySlowDown
+from teleop_app.safety.tool_speed import ToolSpeed
 from teleop_app.safety.watchdog import Freshness, InputWatchdog
 from teleop_app.safety.workspace import Workspace
 
@@ -68,6 +69,7 @@ class SafetySupervisor:
     ) -> None:
         self._limits = limits
         self._kinematics = kinematics
+        self._tool_speed = ToolSpeed(kinematics, period_s)
         self._inputs = InputWatchdog(safety)
         self._link = FollowerLink(followers, limits.size, safety, clock)
         self._workspace = Workspace(
@@ -90,6 +92,11 @@ class SafetySupervisor:
         self.estop_reason = ""
 
     # State for arbitration.
+
+    @property
+    def limits(self) -> CellLimits:
+        """Of the cell, also its place in joint vectors."""
+        return self._limits
 
     @property
     def ready(self) -> bool:
@@ -123,6 +130,14 @@ class SafetySupervisor:
     def rest(self, arm: int) -> Array:
         """Joints [rad] where the arm would come to rest if it braked now, shape (n,); changes nothing."""
         return self._limiter.state.rest[self._joints_of[arm]].copy()
+
+    def commanded(self, arm: int) -> Array:
+        """Joints [rad] that the arm was last commanded to, shape (n,)."""
+        return self._reference[self._joints_of[arm]].copy()
+
+    def poses(self, joints: Array) -> Array:
+        """`world_T_tcp` of every arm for all joints [rad], shape (arms, 7); changes nothing."""
+        return self._kinematics.poses(joints)
 
     def lag_rad(self, arm: int) -> float:
         """How far the arm was sent behind its command, at the joint that is worst."""
@@ -226,7 +241,7 @@ class SafetySupervisor:
             previous = self._pose[arm]
             if previous is None:
                 previous = self.anchor(arm).pose
-            limited = self._workspace.limit(arm, request.pose, previous)
+            limited = self._workspace.limit(arm, request.pose, previous, request.tcp_speed_m_s)
             self._pose[arm] = poses[arm] = limited.pose
             name = self._limits.names[arm]
             asked, given = tuple(request.pose[:3].tolist()), tuple(limited.pose[:3].tolist())
@@ -250,10 +265,11 @@ class SafetySupervisor:
             The reference before the slow-down towards singularities.
         """
         wished: Array | None = None
+        before = self._reference.copy()
         if any(pose is not None for pose in poses):
             solution = self._kinematics.solve(self._reference, poses)
             if solution.solved and np.isfinite(solution.q).all():
-                wished, before, self._reference = solution.q, self._reference, solution.q.copy()
+                wished, self._reference = solution.q, solution.q.copy()
                 if self._singularities is not None:
                     active = [arm for arm, pose in enumerate(poses) if pose is not None]
                     self._reference = self._singularities.limit(before, self._reference, active, notes)
@@ -272,12 +288,24 @@ class SafetySupervisor:
             if request is None:
                 self._reference[mine] = rest[mine]
             elif request.joints is not None:
-                self._reference[mine] = self._clip_joints(arm, request.joints, notes)
+                self._reference[mine] = self._slow_tool(arm, request, before, notes)
         asked = self._reference.copy()
         for arm, pose in enumerate(poses):
             if pose is not None and wished is not None:
                 asked[self._joints_of[arm]] = wished[self._joints_of[arm]]
         return asked
+
+    def _slow_tool(self, arm: int, request: ArmRequest, before: Array, notes: list[Intervention]) -> Array:
+        if request.joints is None:
+            return before[self._joints_of[arm]]
+        joints = self._clip_joints(arm, request.joints, notes)
+        if request.tcp_speed_m_s is None:
+            return joints
+        limited = self._tool_speed.limit(arm, self._joints_of[arm], before, joints, request.tcp_speed_m_s)
+        if (short := float(np.abs(limited - joints).max())) > 0.0:
+            text = f"Arm '{self._limits.names[arm]}' was asked to move faster than a policy may."
+            notes.append(Intervention(SafetyFlag.TCP_SPEED, self._limits.names[arm], text, (short,), (0.0,)))
+        return limited
 
     def _clip_joints(self, arm: int, joints: Array, notes: list[Intervention]) -> Array:
         mine, name = self._joints_of[arm], self._limits.names[arm]

@@ -43,13 +43,20 @@ class Workspace:
 
     def __init__(self, lower: Array, upper: Array, max_speed_m_s: float, period_s: float) -> None:
         self._lower, self._upper = lower, upper
-        self._max_step_m = max_speed_m_s * period_s
+        self._period_s = period_s
+        self._max_speed_m_s = max_speed_m_s
         self._max_turn_rad = MAX_TURN_RAD_S * period_s
 
-    def limit(self, arm: int, target: Array, previous: Array) -> LimitedPose:
+    def limit(self, arm: int, target: Array, previous: Array, speed_m_s: float | None = None) -> LimitedPose:
         """Clamp a target pose to the box, then to one tick of speed from the previous commanded pose.
 
         An arm that stands outside its box may come back but not go farther out.
+
+        Args:
+            arm: Its index.
+            target: Shape (7,).
+            previous: Shape (7,).
+            speed_m_s: Limit of this motion where it is lower than the cell's.
         """
         lower = np.minimum(self._lower[arm], previous[:3])
         upper = np.maximum(self._upper[arm], previous[:3])
@@ -57,9 +64,11 @@ class Workspace:
         boxed = bool((position != target[:3]).any())
         step = position - previous[:3]
         length = float(np.linalg.norm(step))
-        slowed = length > self._max_step_m
+        speed = self._max_speed_m_s if speed_m_s is None else min(speed_m_s, self._max_speed_m_s)
+        most = speed * self._period_s
+        slowed = length > most
         if slowed:
-            position = previous[:3] + step * (self._max_step_m / length)
+            position = previous[:3] + step * (most / length)
         rotation = target[3:]
         angle = quat_angle(previous[3:], rotation)
         if angle > self._max_turn_rad:
