@@ -1,1 +1,1 @@
-"""Clients of policy servers, one file a protocol."""
+"""Clients of policy servers, one protocol a file; each is a `PolicyDriver`."""
