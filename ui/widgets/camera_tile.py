@@ -10,11 +10,18 @@ from PyQt6.QtWidgets import QWidget
 from ui import theme
 from ui.bridge import CameraFrame
 from ui.theme import FontSize, Role
+from ui.widgets.chunk_overlay import OverlayLine, draw_overlay
 
 HEADER_PX = 20
 _EDGE_PX = 2
 _NOTE_MEANS = "Only what is drawn here is reduced, so that the recording gets the processor."
-_DRIVER_ROLES = {"human": Role.HUMAN, "script": Role.POLICY, "policy": Role.POLICY}
+_DRIVER_ROLES = {
+    "human": Role.HUMAN,
+    "script": Role.POLICY,
+    "policy": Role.POLICY,
+    "blend": Role.POLICY,
+}
+_DASH = [6.0, 6.0]
 
 
 class Tile(QWidget):
@@ -74,7 +81,12 @@ class Tile(QWidget):
             self.update()
 
     def set_driver(self, driver: str | None) -> None:
-        """Colours the frame by who drives."""
+        """Colours the frame by who drives.
+
+        Args:
+            driver: An `Actor`; a person and a policy together get a frame of both colours in turn. None, and
+                an actor without a colour, for nobody.
+        """
         if driver != self._driver:
             self._driver = driver
             self.update()
@@ -125,7 +137,13 @@ class Tile(QWidget):
         painter.setPen(QPen(t.color(role or Role.BORDER), _EDGE_PX if role else 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         inset = 1 if role else 0
-        painter.drawRect(self.rect().adjusted(inset, inset, -1 - inset + inset, -1 - inset + inset))
+        frame = self.rect().adjusted(inset, inset, -1, -1)
+        painter.drawRect(frame)
+        if self._driver == "blend":
+            pen = QPen(t.color(Role.HUMAN), _EDGE_PX, Qt.PenStyle.CustomDashLine, Qt.PenCapStyle.FlatCap)
+            pen.setDashPattern(_DASH)
+            painter.setPen(pen)
+            painter.drawRect(frame)
         painter.end()
 
     def _paint_content(self, painter: QPainter) -> None:
@@ -144,6 +162,7 @@ class CameraTile(Tile):
         super().__init__(name, parent)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._frame: CameraFrame | None = None
+        self._overlay: tuple[OverlayLine, ...] = ()
 
     @property
     def frame(self) -> CameraFrame | None:
@@ -154,11 +173,23 @@ class CameraTile(Tile):
         """Becomes the tile of another camera, of which there is no picture yet."""
         super().set_name(name)
         self._frame = None
+        self._overlay = ()
 
     def set_frame(self, frame: CameraFrame) -> None:
         """Shows a picture; it is kept until the next one, so its memory stays valid."""
         self._frame = frame
         self.update(self.content_rect())
+
+    @property
+    def overlay(self) -> tuple[OverlayLine, ...]:
+        """The ways drawn over the picture."""
+        return self._overlay
+
+    def set_overlay(self, lines: tuple[OverlayLine, ...]) -> None:
+        """Draws the predicted ways of the tools over the picture; none of them for nothing."""
+        if lines or self._overlay:
+            self._overlay = lines
+            self.update(self.content_rect())
 
     def _paint_content(self, painter: QPainter) -> None:
         room = self.content_rect()
@@ -173,6 +204,8 @@ class CameraTile(Tile):
         if target.width() >= image.width() and self._large:
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(target, image)
+        if self._overlay:
+            draw_overlay(painter, target, self._overlay)
 
     def snapshot(self) -> QImage | None:
         """Returns a copy of the picture shown, None before the first."""
