@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from teleop_app.autonomy.rotations import Rotation, read_rotation, write_rotation
-from teleop_app.core.geometry import Array, make_pose, pose_compose, pose_inverse
+from teleop_app.core.geometry import (
+    Array,
+    make_pose,
+    pose_compose,
+    pose_inverse,
+    quat_conjugate,
+    quat_multiply,
+    quat_normalise,
+)
 
 
 def write_pose(pose: Array, rotation: Rotation) -> Array:
@@ -40,3 +48,26 @@ class Bases:
     def to_world(self, arm: int, base_T_ee: Array) -> Array:
         """`world_T_ee` of an arm by its row."""
         return pose_compose(self._world_T_base[arm], base_T_ee)
+
+
+def motion(reference: Array, pose: Array, *, own_axes: bool) -> Array:
+    """What moves `reference` to `pose`, as a pose.
+
+    Args:
+        reference: In some frame.
+        pose: In the same one.
+        own_axes: Along and about the reference's own axes (a delta in the tool's frame); else along the axes
+            of the frame and, for the rotation, about them.
+    """
+    if own_axes:
+        return pose_compose(pose_inverse(reference), pose)
+    return make_pose(pose[:3] - reference[:3], quat_multiply(pose[3:], quat_conjugate(reference[3:])))
+
+
+def moved(reference: Array, delta: Array, *, own_axes: bool) -> Array:
+    """The pose that `motion` leads to."""
+    if own_axes:
+        pose = pose_compose(reference, delta)
+    else:
+        pose = make_pose(reference[:3] + delta[:3], quat_multiply(delta[3:], reference[3:]))
+    return make_pose(pose[:3], quat_normalise(pose[3:]))
