@@ -15,7 +15,7 @@ PEAK_SPEED_M_S = 0.32
 PEAK_TURN_RAD_S = 1.6
 _PEAK_OVER_MEAN = 1.875
 _SHORTEST_S = 0.35
-_TREMOR_M = 0.0005
+TREMOR_M = 0.0005
 _TREMOR_TIME_S = 0.25
 
 
@@ -69,15 +69,21 @@ def between(start: Array, end: Array, fraction: float) -> Array:
 
 
 class Tremor:
-    """Slow random sway of a hand, a fraction of a millimetre."""
+    """Slow random sway of a hand, usually a fraction of a millimetre.
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    Args:
+        rng: Of the sway.
+        size_m: Its standard deviation along each axis.
+    """
+
+    def __init__(self, rng: np.random.Generator, size_m: float = TREMOR_M) -> None:
         self._rng = rng
+        self._size_m = size_m
         self._sway = np.zeros(3)
 
     def sample(self, dt_s: float) -> Array:
         """The sway `dt_s` after the last one [m], shape (3,)."""
         keep = np.exp(-dt_s / _TREMOR_TIME_S)
-        fresh = self._rng.normal(0.0, _TREMOR_M, 3)
+        fresh = self._rng.normal(0.0, self._size_m, 3)
         self._sway = keep * self._sway + np.sqrt(1.0 - keep * keep) * fresh
         return self._sway.copy()

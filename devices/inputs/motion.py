@@ -9,7 +9,6 @@ import numpy as np
 from devices.inputs.hand import between, min_jerk, reach_time_s
 from devices.inputs.plans.view import Action, Grip, Move, Pause, PlanView
 from teleop_app.core.clock import NS_PER_S
-from teleop_app.core.geometry import quat_angle
 from teleop_app.core.types import Array
 
 
@@ -90,10 +89,7 @@ class StepMotion:
         reference.arrived = elapsed_s >= running.duration_s
         if not reference.arrived:
             return False
-        tool = view.tools[action.arm]
-        near = float(np.linalg.norm(tool[:3] - target[:3])) < action.tolerance_m
-        turned = quat_angle(tool[3:], target[3:]) < action.tolerance_rad
-        return (near and turned) or elapsed_s >= running.duration_s + action.patience_s
+        return view.reached(action, target, elapsed_s - running.duration_s)
 
 
 def _target(move: Move, now_ns: int) -> Array:

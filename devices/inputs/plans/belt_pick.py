@@ -17,7 +17,7 @@ _LEAD_S = 0.05
 
 def belt_pick(view: PlanView) -> Script:
     """Follow the cube with the nearer arm, take it on the way, let it go in the bin."""
-    for _ in range(ATTEMPTS):
+    for _ in view.attempts(ATTEMPTS):
         cube = view.pose("target")
         arm = view.nearer_arm(view.pose_at("target", view.now_ns + 2_000_000_000))
         start_z = cube[2]

@@ -15,7 +15,7 @@ _HELD_M = 0.10
 
 def hand_over(view: PlanView) -> Script:
     """The right hand takes its end of the bar to the meeting place, the left takes the other end."""
-    for _ in range(ATTEMPTS):
+    for _ in view.attempts(ATTEMPTS):
         yield from _lift(view)
         if view.pose("bar")[2] < _LIFTED_M:
             continue

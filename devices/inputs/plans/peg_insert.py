@@ -20,7 +20,7 @@ _OVER_SOCKET_M = 0.085
 
 def peg_insert(view: PlanView) -> Script:
     """Take the peg near its top, bring it upright over the socket, lower it in, let go."""
-    for _ in range(ATTEMPTS):
+    for _ in view.attempts(ATTEMPTS):
         peg = view.pose("peg")
         axis = quat_rotate(peg[3:], np.array([0.0, 0.0, 1.0]))
         if abs(axis[2]) < _STANDS_COS:

@@ -13,7 +13,7 @@ _LIFTED_M = 0.04
 
 def pick_place(view: PlanView) -> Script:
     """Take the named cube with the nearer arm, carry it over the tray, let it go, draw back."""
-    for _ in range(ATTEMPTS):
+    for _ in view.attempts(ATTEMPTS):
         cube = view.pose("target")
         arm = view.nearer_arm(cube)
         grasp = view.from_above(arm, cube[:3], yaw_of(cube), _QUARTER)

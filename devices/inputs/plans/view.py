@@ -10,7 +10,7 @@ import numpy as np
 from devices.inputs.hand import HandStyle
 from devices.inputs.kinematics import ToolKinematics
 from teleop_app.core.clock import NS_PER_S
-from teleop_app.core.geometry import quat_rotate
+from teleop_app.core.geometry import quat_angle, quat_rotate
 from teleop_app.core.types import Array, TaskStatus
 
 Target = Array | Callable[[int], Array]
@@ -77,6 +77,7 @@ class PlanView:
         task: Newest task status.
         tools: Measured tool poses by arm, world frame.
         grippers: Measured openings by arm.
+        attempt: Number of the present attempt, counted by `attempts`.
     """
 
     kinematics: ToolKinematics
@@ -86,6 +87,23 @@ class PlanView:
     task: TaskStatus | None = None
     tools: dict[str, Array] = field(default_factory=dict)
     grippers: dict[str, float] = field(default_factory=dict)
+    attempt: int = 0
+
+    def attempts(self, most: int) -> Iterator[int]:
+        """Begin one attempt after the other."""
+        for _ in range(most):
+            self.attempt += 1
+            yield self.attempt
+
+    def reached(self, move: Move, target: Array, late_s: float) -> bool:
+        """Whether the plan may go on after a reach.
+
+        Args:
+            move: The reach.
+            target: Where it ends now.
+            late_s: Time since it should have ended.
+        """
+        return near(self.tools[move.arm], move, target) or late_s >= move.patience_s
 
     @property
     def solved(self) -> bool:
@@ -133,6 +151,12 @@ class PlanView:
         turns = np.round((natural - yaw_rad) / symmetry_rad)
         psi = yaw_rad + turns * symmetry_rad
         return np.concatenate([position, down_quat(psi)])
+
+
+def near(tool: Array, move: Move, target: Array) -> bool:
+    """Whether a tool is within a reach's tolerances of its target."""
+    off_m = float(np.linalg.norm(tool[:3] - target[:3]))
+    return off_m < move.tolerance_m and quat_angle(tool[3:], target[3:]) < move.tolerance_rad
 
 
 def down_quat(psi_rad: float) -> Array:
