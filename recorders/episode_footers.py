@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from recorders.episode_figures import Figures, SampleTimes, worst_of
 from recorders.ledger import Ledger
+from recorders.rollout_watch import RolloutWatch
 from recorders.schema import EpisodeFooter, EpisodeHeader, SegmentRef
 from recorders.segment_names import PART_OF_LONGER
 from recorders.segments import SegmentFooter
@@ -27,12 +28,14 @@ class EpisodeFooters:
     Attributes:
         capture_ns: By topic, capture times of the samples written; whoever writes them adds them.
         ticks: Control ticks seen.
+        rollout: What a policy did; whoever writes chunks and events shows them to it.
         duration_ns: First to last frame or tick, from the record key on.
     """
 
     def __init__(self, header: EpisodeHeader, ledger: Ledger) -> None:
         self.capture_ns: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
         self.ticks = 0
+        self.rollout = RolloutWatch(header)
         self._header = header
         self._ledger = ledger
         self._times = SampleTimes(header, self.capture_ns)
@@ -55,6 +58,7 @@ class EpisodeFooters:
         self._times.lateness.append(tick.tick_ns - tick.due_ns)
         if tick.tick_ns >= self._header.start_ns:
             self._actors[tick.actor.value] += 1
+        self.rollout.see_tick(tick.tick_ns, tick.actor.value, tick.autonomy)
         self.extend(tick.tick_ns)
 
     def extend(self, at_ns: int) -> None:
@@ -106,6 +110,7 @@ class EpisodeFooters:
             lost_by_reason=self._ledger.lost_by_reason(),
             sync=figures.sync,
             segments=segments,
+            rollout=self.rollout.facts(),
         )
 
     def of_segment(self) -> SegmentFooter:

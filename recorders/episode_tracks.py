@@ -8,11 +8,14 @@ from typing import TypeVar
 import numpy as np
 
 from recorders import tracks
+from recorders.autonomy_tracks import AutonomyBuilder, policy_chunks
 from recorders.container import Container
 from recorders.message_blocks import Block
 from recorders.resample import Resampled
 from recorders.schema import (
     JOINT_KINDS,
+    TOPIC_AUTONOMY,
+    TOPIC_CHUNK,
     TOPIC_EVENT,
     TOPIC_INPUT,
     TOPIC_TICK,
@@ -20,6 +23,7 @@ from recorders.schema import (
     Array,
     AudioHeader,
     AudioTrack,
+    AutonomyTrack,
     CameraHeader,
     EpisodeHeader,
     EventRecord,
@@ -54,7 +58,7 @@ from recorders.track_builders import (
 from recorders.tracks import Decoder, concatenated
 from teleop_app.core.clock import NS_PER_S, ClockAnchor
 from teleop_app.core.errors import EpisodeError
-from teleop_app.core.types import ClockFit
+from teleop_app.core.types import ClockFit, PolicyChunk
 
 _Recorded = TypeVar("_Recorded", CameraHeader, StreamHeader, AudioHeader)
 _NEAR_NS = NS_PER_S
@@ -77,6 +81,7 @@ class EpisodeTracks:
         self._joints: dict[str, JointTrack] = {}
         self._forces: dict[str, ForceTrack] = {}
         self._ticks: tuple[TickTrack, Array] | None = None
+        self._autonomy: AutonomyTrack | None = None
         self._world: tuple[()] | tuple[WorldTrack | None] = ()
 
     def joints(self, kind: str, span: Span | None = None) -> JointTrack:
@@ -106,6 +111,7 @@ class EpisodeTracks:
     def forget(self) -> None:
         """Forget the tracks that were read; they are read anew when asked for."""
         self._joints, self._forces, self._ticks, self._world = {}, {}, None, ()
+        self._autonomy = None
 
     def _joint_builder(self, kind: str) -> JointBuilder:
         return JointBuilder(self.header.joint_names, lambda: self.decoder(topic_joints(kind)))
@@ -123,13 +129,16 @@ class EpisodeTracks:
         joints = {kind: self._joint_builder(kind) for kind in JOINT_KINDS}
         forces = {name: ForceBuilder(name) for name in self.header.force_sensors}
         ticks, world = TickBuilder(len(self.header.arms)), WorldBuilder()
+        autonomy = AutonomyBuilder(len(self.header.joint_names))
         builders: dict[str, Builder] = {topic_joints(kind): builder for kind, builder in joints.items()}
         builders |= {topic_force(name): builder for name, builder in forces.items()}
-        fill_together(self.container, {**builders, TOPIC_TICK: ticks, TOPIC_WORLD: world}, others)
+        builders |= {TOPIC_TICK: ticks, TOPIC_WORLD: world, TOPIC_AUTONOMY: autonomy}
+        fill_together(self.container, builders, others)
         self._joints = {kind: builder.track(self.to_monotonic) for kind, builder in joints.items()}
         self._forces = {name: builder.track(self.to_monotonic) for name, builder in forces.items()}
         self._ticks = ticks.track(self.to_monotonic)
         self._world = (world.track(self.to_monotonic),)
+        self._autonomy = autonomy.track(self.to_monotonic)
 
     def series(self, name: str, span: Span | None = None) -> Series:
         """Any numeric stream in one shape; without samples when none was recorded.
@@ -209,6 +218,33 @@ class EpisodeTracks:
         if span is None:
             self._ticks = found
         return found
+
+    def autonomy(self, span: Span | None = None) -> AutonomyTrack:
+        """Ticks during which a policy was in use, empty when none was.
+
+        Args:
+            span: Only this span of time.
+
+        Raises:
+            EpisodeError: The file is damaged.
+        """
+        if self._autonomy is None:
+            builder = AutonomyBuilder(len(self.header.joint_names))
+            fill(builder, self._blocks(TOPIC_AUTONOMY, span))
+            found = builder.track(self.to_monotonic)
+            if span is not None:
+                return within(found, span)
+            self._autonomy = found
+        return self._autonomy if span is None else within(self._autonomy, span)
+
+    def chunks(self) -> tuple[PolicyChunk, ...]:
+        """Chunks of actions that policies proposed, in the order of their answers.
+
+        Raises:
+            EpisodeError: The file is damaged.
+        """
+        blocks = self.container.blocks(TOPIC_CHUNK)
+        return policy_chunks(blocks, len(self.header.joint_names), self.to_monotonic)
 
     def force(self, name: str, span: Span | None = None) -> ForceTrack:
         """A force sensor's samples, empty when none was recorded.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ from recorders.ledger import NEVER_ARRIVED
 from recorders.losses import Loss, losses_between
 from recorders.reader import EpisodeReader
 from recorders.recovered_footer import Summary, edges, summary_of_footer, summary_of_messages
+from recorders.rollout_watch import RolloutWatch
 from recorders.schema import EpisodeFooter, SegmentRef
 from recorders.segment_names import PART_OF_LONGER, segment_name
 from teleop_app.core.clock import NS_PER_S
@@ -137,7 +139,11 @@ class Joint:
         total = self._total()
         self.losses = total.losses
         self.reasons = (self._crash(total), *self._holes(), *self.reasons)
-        return total.footer(self.reasons, refs)
+        watch = RolloutWatch(self.parts[0].reader.header)
+        for part in self.parts:
+            watch.see_episode(part.reader)
+        footer = total.footer(self.reasons, refs, watch.outcome or "unknown")
+        return dataclasses.replace(footer, rollout=watch.facts())
 
     def _holds(self, footer: EpisodeFooter) -> bool:
         """Whether all messages that a footer speaks of are there; a file that has its end holds its own."""

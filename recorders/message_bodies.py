@@ -14,11 +14,13 @@ from recorders import wire
 from recorders.schema import CameraHeader
 from teleop_app.core.types import (
     AudioBlock,
+    AutonomyTick,
     ClockFit,
     ControlTick,
     Event,
     ForceBatch,
     InputSample,
+    PolicyChunk,
     WorldState,
 )
 
@@ -43,6 +45,52 @@ def tick_body(tick: ControlTick) -> bytes:
             wire.field_text(10, tick.reason),
             wire.field_packed(11, tick.operator_gripper),
             wire.field_int(12, tick.measured_device_ns),
+        )
+    )
+
+
+def autonomy_body(autonomy: AutonomyTick) -> bytes:
+    """teleop.AutonomyTick without its timestamp."""
+    parts = [
+        wire.field_text(2, autonomy.mode.value),
+        wire.field_text(3, autonomy.phase.value),
+        wire.field_int(4, autonomy.takeover),
+        wire.field_double(5, autonomy.alpha),
+        wire.field_int(6, autonomy.chunk),
+        wire.field_double(7, autonomy.index),
+        wire.field_int(8, autonomy.policy_ns),
+        wire.field_double(9, autonomy.speed),
+    ]
+    if autonomy.human is not None:
+        parts.append(wire.field_packed(10, autonomy.human))
+    return b"".join(parts)
+
+
+def chunk_body(chunk: PolicyChunk, utc_offset_ns: int) -> bytes:
+    """teleop.PolicyChunk without its timestamp, which is when the answer was here.
+
+    Args:
+        chunk: As it came.
+        utc_offset_ns: UTC minus monotonic time.
+    """
+    return b"".join(
+        (
+            wire.field_text(2, chunk.policy),
+            wire.field_text(3, chunk.version),
+            wire.field_int(4, chunk.chunk),
+            wire.field_int(5, chunk.observation_ns + utc_offset_ns),
+            wire.field_int(6, chunk.start_policy_ns),
+            wire.field_int(7, chunk.step_ns),
+            wire.field_int(8, len(chunk.actions)),
+            wire.field_packed(9, chunk.actions),
+            *(wire.field_bytes(10, arm.encode()) for arm in chunk.arms),
+            wire.field_int(11, chunk.latency_ns),
+            wire.field_int(12, chunk.server_ns),
+            wire.field_int(13, chunk.delay_steps),
+            wire.field_int(14, chunk.frozen_steps),
+            wire.field_text(15, chunk.execution),
+            wire.field_double(16, chunk.uncertainty),
+            wire.field_double(17, chunk.novelty),
         )
     )
 

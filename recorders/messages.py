@@ -23,6 +23,7 @@ SCENE_UPDATE = "foxglove.SceneUpdate"
 TICK, INPUT, EVENT = "teleop.Tick", "teleop.Input", "teleop.Event"
 INSTRUCTION, FORCE, WORLD = "teleop.Instruction", "teleop.Force", "teleop.World"
 ROS_STRING = "std_msgs/msg/String"
+AUTONOMY_TICK, POLICY_CHUNK = "teleop.AutonomyTick", "teleop.PolicyChunk"
 SAMPLE, FRAME_STAMP, CLOCK_FIT = "teleop.Sample", "teleop.FrameStamp", "teleop.ClockFit"
 
 _FOXGLOVE = {
@@ -49,6 +50,35 @@ _OWN: dict[str, tuple[tuple[str, str], ...]] = {
         ("reason", "string"),
         ("operator_gripper", "double*"),
         ("measured_device_ns", "int64"),
+    ),
+    AUTONOMY_TICK: (
+        ("mode", "string"),
+        ("phase", "string"),
+        ("takeover", "uint64"),
+        ("alpha", "double"),
+        ("chunk", "uint64"),
+        ("index", "double"),
+        ("policy_ns", "int64"),
+        ("speed", "double"),
+        ("human", "double*"),
+    ),
+    POLICY_CHUNK: (
+        ("policy", "string"),
+        ("version", "string"),
+        ("chunk", "uint64"),
+        ("observation_utc_ns", "int64"),
+        ("start_policy_ns", "int64"),
+        ("step_ns", "int64"),
+        ("steps", "uint64"),
+        ("actions", "double*"),
+        ("arms", "string*"),
+        ("latency_ns", "int64"),
+        ("server_ns", "int64"),
+        ("delay_steps", "uint64"),
+        ("frozen_steps", "uint64"),
+        ("execution", "string"),
+        ("uncertainty", "double"),
+        ("novelty", "double"),
     ),
     INPUT: (
         ("source", "string"),

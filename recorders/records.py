@@ -84,6 +84,8 @@ def _hints(kind: type) -> dict[str, Any]:
 
 def _convert(hint: Any, value: Any, name: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:  # of one kind and None
+        return None if value is None else _convert(arguments[0], value, name)
     if origin is tuple and isinstance(value, list):
         return tuple(_convert(arguments[0], item, name) for item in value)
     if origin is dict and isinstance(value, dict):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from recorders.rollout import RolloutFacts
+
 FORMAT_VERSION = 1
 """Raised when a reader of the previous version would misread a file."""
 
@@ -96,6 +98,10 @@ METADATA_FOOTER = "teleop.footer"
 """Metadata record at its end: an `EpisodeFooter`."""
 TOPIC_TICK = "/control/tick"
 """teleop.Tick: state, actor, engaged, input age, lateness, safety flags of each control tick."""
+TOPIC_AUTONOMY = "/autonomy/tick"
+"""teleop.AutonomyTick: authority, phase and takeover of the ticks while a policy is in use."""
+TOPIC_CHUNK = "/autonomy/chunk"
+"""teleop.PolicyChunk: every chunk of actions that a policy proposed, whole."""
 TOPIC_INPUT = "/input"
 """teleop.Input: every operator sample as it came (JSON body)."""
 TOPIC_EVENT = "/events"
@@ -326,6 +332,7 @@ class EpisodeFooter:
         lost_by_reason: Samples lost, by topic and reason; sums to `lost`.
         sync: Spacing of every pair of streams.
         segments: Earlier files of a long episode, in order; empty for an episode of one file.
+        rollout: How a policy was used, None when none was.
     """
 
     duration_ns: int
@@ -341,6 +348,7 @@ class EpisodeFooter:
     lost_by_reason: dict[str, dict[str, int]] = field(default_factory=dict)
     sync: tuple[SyncPair, ...] = ()
     segments: tuple[SegmentRef, ...] = ()
+    rollout: RolloutFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,6 +452,25 @@ class TickTrack:
     flags: IntArray
     state: tuple[str, ...]
     actor: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AutonomyTrack:
+    """The control ticks during which a policy was in use; fields as in `AutonomyTick`, shape (k,).
+
+    `capture_ns` are times of control ticks. `human` has shape (k, n), NaN where nobody asked by a leader.
+    """
+
+    capture_ns: IntArray
+    mode: tuple[str, ...]
+    phase: tuple[str, ...]
+    takeover: IntArray
+    alpha: Array
+    chunk: IntArray
+    index: Array
+    policy_ns: IntArray
+    speed: Array
+    human: Array
 
 
 @dataclass(frozen=True, slots=True)

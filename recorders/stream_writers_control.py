@@ -18,8 +18,9 @@ from recorders.schema import (
     topic_joints,
     topic_operator,
 )
+from recorders.stream_writers_autonomy import AutonomyWriter
 from teleop_app.core.clock import NS_PER_S
-from teleop_app.core.types import ControlTick, Event, InputSample
+from teleop_app.core.types import ControlTick, Event, InputSample, PolicyChunk
 
 if TYPE_CHECKING:
     from recorders.robot_scene import RobotScene  # MuJoCo: only where there is a robot to place
@@ -40,6 +41,7 @@ class ControlWriter:
         self._pose = wire.pose_template("world")
         self._topics = {kind: topic_joints(kind) for kind in ("policy", "commanded", "sent", "measured")}
         self._operator_topics = [topic_operator(arm) for arm in header.arms]
+        self._autonomy = AutonomyWriter(sink, header)
         self._measured_times = sink.times[self._topics["measured"]]
         self._sent_times = sink.times[self._topics["sent"]]
 
@@ -51,6 +53,8 @@ class ControlWriter:
             return False
         stamp = sink.stamp(now)
         sink.put(TOPIC_TICK, messages.TICK, now, stamp + message_bodies.tick_body(tick), now, seq)
+        if tick.autonomy is not None:
+            self._autonomy.add_tick(tick.autonomy, now, seq)
         if tick.policy is not None:
             self._add_joints("policy", tick.policy, now, stamp, seq)
         self._add_joints("commanded", tick.commanded, now, stamp, seq)
@@ -113,6 +117,10 @@ class ControlWriter:
         self._ledger.sequence(TOPIC_INPUT, sample.seq, source=sample.source)
         payload = self._sink.stamp(at_ns) + message_bodies.input_body(sample)
         self._sink.put(TOPIC_INPUT, messages.INPUT, at_ns, payload, receive_ns or at_ns, sample.seq)
+
+    def add_chunk(self, chunk: PolicyChunk) -> bool:
+        """A chunk of actions that a policy proposed; False when it is refused."""
+        return self._autonomy.add_chunk(chunk)
 
     def add_event(self, event: Event) -> None:
         """Something that happened."""

@@ -36,6 +36,7 @@ from teleop_app.core.types import (
     Event,
     ForceBatch,
     InputSample,
+    PolicyChunk,
     Sample,
     StreamBatch,
     VideoPacket,
@@ -234,6 +235,8 @@ def feed(writer: EpisodeWriter, sample: Sample) -> None:
             writer.add_packet(sample)
         case InputSample():
             writer.add_input(sample, sample.capture_ns + 1_000_000)
+        case PolicyChunk():
+            writer.add_chunk(sample)
         case WorldState():
             writer.add_world(sample)
         case ForceBatch():

@@ -13,6 +13,7 @@ from recorders.mcap_layout import ChunkPlace
 from recorders.message_blocks import Block
 from recorders.schema import (
     AudioTrack,
+    AutonomyTrack,
     ForceTrack,
     JointTrack,
     PoseTrack,
@@ -22,7 +23,17 @@ from recorders.schema import (
 )
 from teleop_app.core.errors import EpisodeError
 
-Track = TypeVar("Track", JointTrack, PoseTrack, TickTrack, StreamTrack, AudioTrack, ForceTrack, WorldTrack)
+Track = TypeVar(
+    "Track",
+    JointTrack,
+    PoseTrack,
+    TickTrack,
+    AutonomyTrack,
+    StreamTrack,
+    AudioTrack,
+    ForceTrack,
+    WorldTrack,
+)
 
 Span = tuple[int, int]
 """From a time on, up to another one (exclusive), [ns]."""

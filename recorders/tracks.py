@@ -212,7 +212,7 @@ class TickColumns:
         self.flags.append(found[9].value)
         self.state += found.texts(3)
         self.actor += found.texts(4)
-        self.gripper.append(_ragged(*grippers, arms))
+        self.gripper.append(ragged(*grippers, arms))
 
     def _add_slowly(self, block: Block, arms: int) -> None:
         messages_fields = [dict(wire.fields(payload)) for payload in block.payloads()]
@@ -222,10 +222,10 @@ class TickColumns:
         self.actor += [text(values.get(4)) for values in messages_fields]
         rows = [doubles(values.get(11)) for values in messages_fields]
         counts = np.array([len(row) for row in rows], np.int64)
-        self.gripper.append(_ragged(np.concatenate([np.zeros(0), *rows]), counts, arms))
+        self.gripper.append(ragged(np.concatenate([np.zeros(0), *rows]), counts, arms))
 
 
-def _ragged(values: Array, counts: IntArray, width: int) -> Array:
+def ragged(values: Array, counts: IntArray, width: int) -> Array:
     """Rows of `counts` values each as (rows, width), NaN where short, cut where long."""
     out = np.full((len(counts), width), np.nan)
     row = np.repeat(np.arange(len(counts)), counts)
@@ -274,7 +274,7 @@ def world_values(block: Block) -> tuple[Array, Array]:
         clock, states = _column(rows, 2, doubles), _column(rows, 3, doubles)
     if len(set(states[1].tolist())) > 1 or (clock[1] > 1).any():
         raise EpisodeError("The world states have different lengths")
-    sim_time_s = np.nan_to_num(_ragged(*clock, 1)[:, 0])
+    sim_time_s = np.nan_to_num(ragged(*clock, 1)[:, 0])
     return sim_time_s, states[0].reshape(len(block.starts), -1)
 
 

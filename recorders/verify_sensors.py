@@ -1,4 +1,4 @@
-"""Checks what cameras and sensors gave besides video: shapes, numbers, and depth images that unpack."""
+"""Checks what cameras, sensors and policies gave besides video: shapes, numbers, depth images that unpack."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def sensor_findings(reader: EpisodeReader, *, full: bool) -> list[str]:
         found += _tried(f"times of camera {camera.name}", lambda name=camera.name: reader.frame_stamps(name))
         if camera.depth_unit_m:
             found += _depth(reader, camera.name, full)
+    found += _tried("autonomy", reader.autonomy) + _tried("chunks", reader.chunks)
     for stream in header.streams:
         found += _tried(f"stream {stream.name}", lambda name=stream.name: reader.stream(name))
     for sound in header.audio:

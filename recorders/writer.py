@@ -41,6 +41,7 @@ from teleop_app.core.types import (
     Event,
     ForceBatch,
     InputSample,
+    PolicyChunk,
     StreamBatch,
     VideoPacket,
     WorldState,
@@ -260,6 +261,15 @@ class EpisodeWriter:
             self._footers.see_tick(tick)
         self.poll()
 
+    def add_chunk(self, chunk: PolicyChunk) -> None:
+        """A chunk of actions that a policy proposed.
+
+        Raises:
+            StorageError: As `add_tick`.
+        """
+        if self._control.add_chunk(chunk):
+            self._footers.rollout.see_chunk(chunk)
+
     def add_input(self, sample: InputSample, receive_ns: int | None = None) -> None:
         """An operator sample as it came.
 
@@ -279,6 +289,7 @@ class EpisodeWriter:
             StorageError: As `add_tick`.
         """
         self._control.add_event(event)
+        self._footers.rollout.see_event(event.kind, event.capture_ns, event.fields)
 
     def add_packet(self, packet: VideoPacket) -> None:
         """An encoded frame; the first one of a camera must be a keyframe.

@@ -5,15 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
-from recorders.schema import EpisodeFooter, EpisodeHeader, topic_force, topic_video
-from sessions.rows import EpisodeRow, StreamRow
+from recorders.rollout import RolloutFacts
+from recorders.schema import TOPIC_AUTONOMY, EpisodeFooter, EpisodeHeader, topic_force, topic_video
+from sessions.rows import EpisodeRow, RolloutRow, StreamRow, TakeoverRow
 from sessions.states import EpisodeState, Outcome
 
 _NO_SPAN = (0, 0)
 _SENSORS = ("/stream/", "/audio/", "/force/")
-_SAMPLED = frozenset({"control", "joints", "camera", "force", "audio", "stream", "sim"})
+_SAMPLED = frozenset({"control", "autonomy", "joints", "camera", "force", "audio", "stream", "sim"})
 """First parts of the topics that hold samples at a rate; the catalog lists no others."""
 _BESIDE = ("/stamps", "/calibration")
+_CONTROL = ("/joints/", "/control/", "/operator/", TOPIC_AUTONOMY)
 
 
 def session_id_of(header: EpisodeHeader) -> str:
@@ -88,6 +90,42 @@ def episode_row(
     )
 
 
+def rollout_row(facts: RolloutFacts) -> RolloutRow:
+    """What the catalog keeps of a policy that was in use."""
+    answered = facts.chunks > 0
+    return RolloutRow(
+        policy=facts.policy,
+        version=facts.version,
+        label=facts.label,
+        execution=facts.execution,
+        modes=facts.modes,
+        actor_s=facts.actor_s,
+        phase_s=facts.phase_s,
+        takeovers=tuple(
+            TakeoverRow(
+                number=takeover.number,
+                start_ns=takeover.start_ns,
+                end_ns=takeover.end_ns,
+                source=takeover.source,
+                phase=takeover.phase,
+                reason=takeover.reason,
+                outcome=takeover.outcome,
+            )
+            for takeover in facts.takeovers
+        ),
+        help_calls=facts.help_calls,
+        chunks=facts.chunks,
+        refused=facts.refused,
+        latency_p50_ms=facts.latency_p50_ms if answered else None,
+        latency_p99_ms=facts.latency_p99_ms if answered else None,
+    )
+
+
+def rollout_of(footer: EpisodeFooter) -> RolloutRow | None:
+    """The catalog's row of a file's rollout; None when no policy was in use."""
+    return None if footer.rollout is None else rollout_row(footer.rollout)
+
+
 def stream_rows(
     header: EpisodeHeader, footer: EpisodeFooter, spans: Mapping[str, tuple[int, int]]
 ) -> list[StreamRow]:
@@ -107,7 +145,7 @@ def stream_rows(
         if (start_ns, end_ns) == _NO_SPAN or not _is_sampled(topic):
             continue
         measured_hz = (count - 1) * 1e9 / (end_ns - start_ns) if end_ns > start_ns else 0.0
-        is_control = topic.startswith(("/joints/", "/control/", "/operator/"))
+        is_control = topic.startswith(_CONTROL)
         rate_hz = nominal.get(topic, float(header.control_rate_hz) if is_control else round(measured_hz, 1))
         kind = kinds.get(topic, topic.split("/")[1])
         rows.append(StreamRow(topic, kind, rate_hz, count, footer.lost.get(topic, 0), start_ns, end_ns))
@@ -139,6 +177,11 @@ def verdict_reasons(header: EpisodeHeader, footer: EpisodeFooter) -> tuple[str, 
         sentences.append(f"Control ran late: p99 {footer.late_p99_ms:.1f} ms of a {period_ms:g} ms period.")
     if footer.lost.get("/input", 0):
         sentences.append(f"{footer.lost['/input']} operator samples missing.")
+    rollout = footer.rollout
+    if rollout is not None and rollout.takeovers:
+        untold = sum(not takeover.reason for takeover in rollout.takeovers)
+        told = f", {untold} without a reason" if untold else ""
+        sentences.append(f"{len(rollout.takeovers)} takeovers{told}.")
     sentences += [
         f"{count} samples of {topic.strip('/')} missing."
         for topic, count in footer.lost.items()

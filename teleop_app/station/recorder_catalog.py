@@ -12,7 +12,7 @@ from sessions.repository import Catalog
 from sessions.rows import Author, EpisodeFilter, EpisodeRow, Thumbnail
 from sessions.states import EpisodeState
 from teleop_app.core.errors import CatalogError
-from teleop_app.station.episode_rows import episode_row, stream_rows
+from teleop_app.station.episode_rows import episode_row, rollout_of, stream_rows
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ class RecorderCatalog:
             index_in_session=self._catalog.next_index(session.id),
         )
         streams = stream_rows(finished.header, finished.footer, finished.spans)
-        return self._catalog.add_episode(row, streams, thumbnail)
+        return self._catalog.add_episode(row, streams, thumbnail, rollout_of(finished.footer))
 
     def judge(
         self, session: OpenSession, uuid: str, state: EpisodeState, reason: str, *, automatic: bool

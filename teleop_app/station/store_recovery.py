@@ -20,7 +20,7 @@ from sessions.repository import Catalog
 from sessions.rows import Thumbnail
 from teleop_app.core.errors import EpisodeError, StorageError
 from teleop_app.core.paths import DataDir
-from teleop_app.station.episode_rows import episode_row, session_id_of, stream_rows
+from teleop_app.station.episode_rows import episode_row, rollout_of, session_id_of, stream_rows
 from teleop_app.station.thumbnail import make_thumbnail, thumbnail_camera
 
 logger = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ def rebuild_row(catalog: Catalog, data: DataDir, path: Path) -> str:
         blake3=digest.blake3,
         index_in_session=catalog.next_index(session_id_of(header)),
     )
-    catalog.add_episode(row, stream_rows(header, footer, spans), thumbnail)
+    catalog.add_episode(row, stream_rows(header, footer, spans), thumbnail, rollout_of(footer))
     return header.uuid
 
 

@@ -47,6 +47,8 @@ def _reading(reader: EpisodeReader) -> list[Callable[[], object]]:
     parts: list[Callable[[], object]] = [
         reader.ticks,
         reader.world,
+        reader.autonomy,
+        reader.chunks,
         reader.events,
         reader.input_times,
         lambda: (reader.instruction, reader.attachments, reader.preview),
