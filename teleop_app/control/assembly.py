@@ -118,6 +118,7 @@ def build_control_loop(
         period_s,
         joint_names=[arm.joint_names for arm in ordered],
         plane=_plane_between(model, ordered),
+        autonomy=config.autonomy,
     )
 
 

@@ -10,16 +10,22 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from teleop_app.control.arbitration import Arbiter, Source
+from teleop_app.control.authority_commands import AuthorityCommands
 from teleop_app.control.drives import ArmDrives
+from teleop_app.control.executed_path import ExecutedPath
 from teleop_app.control.flag_events import FlagEvents
 from teleop_app.control.holds import Holds
 from teleop_app.control.home_motion import HomeMotion
+from teleop_app.control.motions import Motions
 from teleop_app.control.nudge_motion import NudgeMotion
+from teleop_app.control.policy_drive import SOURCE, PolicyDrive
+from teleop_app.control.rewind_motion import RewindMotion
 from teleop_app.control.sources import ESTOP_BUTTON, Sources
-from teleop_app.control.states import ControlStates, Trigger
+from teleop_app.control.state_triggers import Seen, follow_states
+from teleop_app.control.states import ControlStates
 from teleop_app.control.tick_message import tick_message
 from teleop_app.core.clock import NS_PER_S
-from teleop_app.core.config import MappingSection, SafetySection
+from teleop_app.core.config import AutonomySection, MappingSection, SafetySection
 from teleop_app.core.errors import StationError
 from teleop_app.core.geometry import Array
 from teleop_app.core.types import (
@@ -98,6 +104,11 @@ class ControlLoop:
         joint_names: Of each arm, for sentences.
         plane: Of symmetry between two arms, None where there is none.
         bodies: What else the driver moves.
+        autonomy: Section of the station file.
+
+    Attributes:
+        policy: The policy that drives, if any: its chunks, settings and takeovers.
+        authority: Commands that say who drives.
     """
 
     def __init__(
@@ -114,12 +125,10 @@ class ControlLoop:
         joint_names: Sequence[Sequence[str]] | None = None,
         plane: MirrorPlane | None = None,
         bodies: Bodies | None = None,
+        autonomy: AutonomySection | None = None,
     ) -> None:
         self._arms = tuple(arms)
-        self._home = [posture.copy() for posture in home]
-        self._home_height_m = list(home_height_m)
         self._supervisor = supervisor
-        self._period_s = period_s
         self._origin = origin
         names = joint_names or [()] * len(self._arms)
         self._drives = ArmDrives(self._arms, names, supervisor, mapping, period_s, plane, self._note)
@@ -129,7 +138,11 @@ class ControlLoop:
         self._driver: Source | None = None
         self._states = ControlStates()
         self._flags = FlagEvents(origin)
-        self._motion: HomeMotion | NudgeMotion | None = None
+        self._motions = Motions(supervisor, home, home_height_m, period_s, self._note)
+        self._autonomy = autonomy or AutonomySection()
+        self.policy = PolicyDrive(supervisor, self._drives, self._autonomy, period_s, self._note)
+        self._path = ExecutedPath(supervisor.limits.size)
+        self.authority = AuthorityCommands(self._path, self._motions, self.policy, self, self._autonomy)
         self._holds = Holds(safety)
         self._events: list[Event] = []
         self._rejected: list[Intervention] = []
@@ -177,10 +190,11 @@ class ControlLoop:
             self._note("safety.estop_reset", now_ns, "E-stop reset. Engage to move.", {})
 
     def release(self, now_ns: int) -> None:
-        """Let go of every arm and end a home motion; each input needs a new engage edge."""
+        """Let go of every arm, end a home motion, pause a policy; each input needs a new engage edge."""
         self._sources.revoke()
         self._holds.forget()
-        self._cancel_motion(now_ns, "it was released")
+        self._motions.cancel(now_ns, "it was released")
+        self.policy.stop("the robot was released", now_ns)
 
     def start_home(self, now_ns: int) -> None:
         """Bring every arm home. `control.homed` follows when they are there.
@@ -188,14 +202,15 @@ class ControlLoop:
         Raises:
             StationError: Somebody is engaged, the e-stop is latched, or a follower is lost.
         """
-        self._refuse_unless_ready("The arms cannot go home now")
-        if self._states.state is ControlState.ENGAGED or self._is_driven:
+        self.refuse_unless_ready("The arms cannot go home now")
+        if self._states.state is ControlState.ENGAGED or self.is_driven:
             name = self._driver.name if self._driver else "an input"
             raise StationError(
                 f"The arms cannot go home while '{name}' is engaged", next_step="Release it first"
             )
+        self._refuse_while_policy_moves("The arms cannot go home now")
         self._holds.forget()
-        self._motion = HomeMotion(self._supervisor, self._home, self._home_height_m, now_ns, self._period_s)
+        self._motions.start_home(now_ns)
 
     def nudge(self, arm: str, axis: str, sign: int, now_ns: int) -> None:
         """Move one arm by a small step along, or turn about, an axis of the operator's.
@@ -218,10 +233,10 @@ class ControlLoop:
             step = nudge_step(self._drives.mapping, axis, sign)
         except ValueError as error:
             raise StationError(refusal, why=str(error)) from error
-        self._refuse_unless_ready(refusal)
+        self.refuse_unless_ready(refusal)
         if why := self._sources.disabled(now_ns):
             raise StationError(refusal, why=why, next_step="Hold it, then nudge again")
-        if self._is_driven:
+        if self.is_driven:
             if not self._drives.driven(index) or self._states.state is ControlState.HOLD:
                 name = self._driver.name if self._driver else "an input"
                 raise StationError(refusal, why=f"'{name}' is engaged and does not move it now")
@@ -230,11 +245,10 @@ class ControlLoop:
             except ValueError as error:
                 raise StationError(refusal, why=str(error)) from error
             return
-        if isinstance(self._motion, HomeMotion):
+        self._refuse_while_policy_moves(refusal)
+        if self._motions.name == HomeMotion.name:
             raise StationError(refusal, why="the arms are going home")
-        if not isinstance(self._motion, NudgeMotion) or self._motion.arm != index:
-            self._motion = NudgeMotion(self._supervisor, len(self._arms), index, now_ns, self._period_s)
-        self._motion.add(*step, now_ns)
+        self._motions.nudge(index, step, now_ns)
 
     def set_mapping(self, mapping: MappingSection) -> None:
         """Take new mapping settings; engaged arms are tied anew under them."""
@@ -299,16 +313,24 @@ class ControlLoop:
         if not self._supervisor.ready or self._supervisor.estopped:
             self._sources.revoke()
             self._holds.forget()
-            self._cancel_motion(now_ns, "the robot was stopped")
+            self._motions.cancel(now_ns, "the robot was stopped")
+            self.policy.stop("the robot was stopped", now_ns)
+            self._path.clear()
         disabled = self._sources.disabled(now_ns)
         if disabled:
             self._disable(disabled, now_ns)
         self._arbitrate(now_ns)
+        person = self._driver.name if self._driver is not None else ""
+        rewind = self._motions.name or self._motions.ended
+        self.policy.begin_tick(now_ns, missed, person, self._holds.reason, rewind)
         requests, goals = self._requests(now_ns)
         outcome = self._supervisor.tick(now_ns, requests)
         self._at_rest = outcome.at_rest
-        self._drives.give_back(requests, outcome)
-        self._watch_motion(now_ns)
+        if not self.policy.drives:  # else the pose is not the hand's own
+            self._drives.give_back(requests, outcome)
+        self._motions.watch(now_ns, outcome)
+        if self._motions.name != RewindMotion.name:
+            self._path.record(outcome.sent, now_ns)
         self._follow_states(now_ns, requests, outcome)
         stopped = bool(disabled or outcome.fault or self._supervisor.estopped)
         notes = [*self._rejected, *outcome.interventions, *self._move_bodies(now_ns, stopped)]
@@ -332,8 +354,8 @@ class ControlLoop:
                 guard = next(arm for arm in source.guard.arms.values() if arm.engaged)
                 source.guard.revoke()
                 self._holds.disable(why, source.name, guard)
-        if isinstance(self._motion, NudgeMotion):
-            self._cancel_motion(now_ns, why)
+        if self._motions.name == NudgeMotion.name:
+            self._motions.cancel(now_ns, why)
         if self._holds.disabled:
             text = f"{why[0].upper()}{why[1:]}."
             self._rejected.append(Intervention(SafetyFlag.DEADMAN, "", text))
@@ -357,7 +379,7 @@ class ControlLoop:
             self._note("control.released", now_ns, text, {"source": before.name, "by": by})
         if decision.driver is not None:
             self._holds.forget()
-            self._cancel_motion(now_ns, f"'{decision.driver.name}' took over")
+            self._motions.cancel(now_ns, f"'{decision.driver.name}' took over")
             fields: dict[str, object] = {
                 "source": decision.driver.name,
                 "actor": decision.driver.actor.value,
@@ -365,71 +387,53 @@ class ControlLoop:
             }
             self._note("control.engaged", now_ns, f"'{decision.driver.name}' drives.", fields)
 
-    def _requests(self, now_ns: int) -> tuple[list[ArmRequest | None], list[ArmGoal | None]]:
+    def _requests(self, now_ns: int) -> tuple[Sequence[ArmRequest | None], list[ArmGoal | None]]:
         self._holds.begin_tick()
-        if self._motion is not None:
-            return self._motion.requests(now_ns), [None] * len(self._arms)
-        goals, requests, notes = self._drives.goals(self._driver, now_ns, self._holds)
+        moving = self._motions.requests(now_ns)
+        if moving is not None:
+            return moving, [None] * len(self._arms)
+        self._drives.relative = self.policy.together
+        goals, asked, notes = self._drives.goals(self._driver, now_ns, self._holds)
         self._rejected += notes
-        return requests, goals
+        return self.policy.requests(now_ns, goals, asked), goals
 
     def _follow_states(self, now_ns: int, requests: Sequence[ArmRequest | None], outcome: Outcome) -> None:
-        states, before = self._states, self._states.state
-        driven = self._driver is not None and any(request is not None for request in requests)
-        if self._supervisor.estopped:
-            text = f"E-stop {self._supervisor.estop_reason}. Reset it, then engage anew."
-            states.fire(Trigger.ESTOP, text)
-        else:
-            states.fire(Trigger.RESET)
-            if outcome.fault:
-                states.fire(Trigger.FAULT, f"{outcome.fault} The arms are held.")
-            else:
-                states.fire(Trigger.RECOVER)
-                aligning = self._drives.aligning
-                if driven and aligning:
-                    states.fire(Trigger.ALIGN, aligning)
-                elif driven:
-                    states.fire(Trigger.ENGAGE)
-                elif self._holds.reason:
-                    states.fire(Trigger.PAUSE, self._holds.reason)
-                else:
-                    states.fire(Trigger.RELEASE)
-        after = states.state
-        if after is before:
-            return
-        if after is ControlState.HOLD:
-            self._note("safety.hold", now_ns, states.reason, {})
-        elif after is ControlState.FAULT:
-            self._note("safety.fault", now_ns, states.reason, {})
-        elif before is ControlState.FAULT and after is ControlState.IDLE:
-            self._note("safety.recovered", now_ns, "The followers are back. Engage to move.", {})
-
-    # Motions by command.
+        policy = self.policy
+        by_any = self._driver is not None or policy.drives
+        seen = Seen(
+            estop=self._supervisor.estop_reason,
+            fault=outcome.fault,
+            driven=by_any and any(request is not None for request in requests),
+            aligning=self._drives.aligning,
+            held=self._holds.reason,
+            waiting=policy.reason if policy.holds else "",
+        )
+        follow_states(self._states, seen, lambda kind, text: self._note(kind, now_ns, text, {}))
 
     @property
-    def _is_driven(self) -> bool:
+    def is_driven(self) -> bool:
+        """Whether an input drives."""
         return self._driver is not None and self._driver.active
 
-    def _refuse_unless_ready(self, refusal: str) -> None:
+    def refuse_unless_ready(self, refusal: str) -> None:
+        """Nothing may be moved while the e-stop is latched or a follower is lost.
+
+        Raises:
+            StationError: It is so; `refusal` is its beginning.
+        """
         if self._supervisor.estopped or not self._supervisor.ready:
             reason = self._states.reason or "The followers have not reported yet"
             raise StationError(refusal, why=reason)
 
-    def _watch_motion(self, now_ns: int) -> None:
-        motion = self._motion
-        if motion is None:
-            return
-        if motion.finished(now_ns):
-            self._motion = None
-            if motion.done:
-                self._note(motion.done, now_ns, "The arms are home.", {})
-        elif motion.overdue(now_ns):
-            self._cancel_motion(now_ns, "something is in the way")
+    def _refuse_while_policy_moves(self, refusal: str) -> None:
+        if self.policy.may_move:
+            raise StationError(refusal, why="a policy has the robot", next_step="Pause it first")
 
-    def _cancel_motion(self, now_ns: int, why: str) -> None:
-        motion, self._motion = self._motion, None
-        if motion is not None and motion.failed:
-            self._note(motion.failed, now_ns, f"The arms did not get home: {why}.", {"why": why})
+    def let_go(self, now_ns: int, why: str) -> None:
+        """Whoever is engaged lets go, and motions by command end; a policy is left alone."""
+        self._sources.revoke()
+        self._holds.forget()
+        self._motions.cancel(now_ns, why)
 
     # Messages.
 
@@ -441,7 +445,7 @@ class ControlLoop:
         outcome: Outcome,
         notes: Sequence[Intervention],
     ) -> ControlTick:
-        driver, motion = self._driver, self._motion
+        driver = self._driver
         engaged = tuple(
             driver is not None and (driver.guard.arms[name].engaged or self._drives.mirrors(arm))
             for arm, name in enumerate(self._arms)
@@ -456,7 +460,9 @@ class ControlLoop:
             goals,
             outcome,
             notes,
-            source="" if motion is None else motion.name,
+            actor=self.policy.actor(driver.actor if driver is not None else Actor.NONE),
+            source=SOURCE if self.policy.drives else self._motions.name,
+            autonomy=self.policy.tick(now_ns, goals),
         )
         used = message.input_capture_ns
         self.input_age_ms = (now_ns - used) / 1e6 if used else 0.0

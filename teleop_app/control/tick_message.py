@@ -8,7 +8,8 @@ import numpy as np
 
 from teleop_app.control.arbitration import Source
 from teleop_app.control.states import ControlStates
-from teleop_app.core.types import Actor, ControlTick, SafetyFlag
+from teleop_app.core.geometry import Array
+from teleop_app.core.types import Actor, AutonomyTick, ControlTick, SafetyFlag
 from teleop_app.mapping.retarget import ArmGoal
 from teleop_app.safety.outcome import Intervention, Outcome
 
@@ -24,7 +25,9 @@ def tick_message(
     outcome: Outcome,
     notes: Sequence[Intervention],
     *,
+    actor: Actor,
     source: str,
+    autonomy: tuple[AutonomyTick | None, Array | None],
 ) -> ControlTick:
     """The message of one tick.
 
@@ -38,7 +41,9 @@ def tick_message(
         goals: What the hand asked, by arm.
         outcome: Of the supervisor.
         notes: All interventions.
-        source: Name of a motion by command, for when nobody drives.
+        actor: Who moves the robot.
+        source: Name of a motion by command, or of a policy, for when no input drives.
+        autonomy: What it tells of the policy in use, and its proposal as a joint vector.
     """
     poses = np.full((len(goals), 7), np.nan)
     grippers = np.full(len(goals), np.nan)
@@ -56,13 +61,13 @@ def tick_message(
         tick_ns=now_ns,
         due_ns=due_ns,
         state=states.state,
-        actor=driver.actor if driver is not None else Actor.NONE,
+        actor=actor,
         source=driver.name if driver is not None else source,
         engaged=engaged,
         input_capture_ns=max(used, default=0),
         operator_pose=poses,
         operator_gripper=grippers,
-        policy=None,
+        policy=autonomy[1],
         commanded=outcome.commanded,
         sent=outcome.sent,
         sent_ns=outcome.sent_ns,
@@ -72,4 +77,5 @@ def tick_message(
         measured_ns=outcome.measured_ns,
         flags=int(flags),
         reason=states.reason,
+        autonomy=autonomy[0],
     )

@@ -18,7 +18,8 @@ from teleop_app.core.bus import CommandServer, Publisher, Subscriber
 from teleop_app.core.clock import NS_PER_MS, NS_PER_S
 from teleop_app.core.config import MappingSection, field_problems
 from teleop_app.core.errors import ConfigError, StationError
-from teleop_app.core.types import ControlState, InputSample, ProcessState, StreamSetup
+from teleop_app.core.types import ControlState, Event, InputSample, PolicyChunk, ProcessState, StreamSetup
+from teleop_app.station.authority_commands import AuthorityDesk
 from teleop_app.station.process import Heartbeat, ProcessContext
 from teleop_app.station.realtime import SlackCollector, lock_memory, schedule_fifo
 
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 SAMPLES_A_TICK = 64
 """More input than this waits for the next tick, so that a flood makes itself stale and nothing late."""
+
+CHUNKS_A_TICK = 4
+"""Of these, so many chunks of a policy; further ones are dropped."""
 
 SPIN_NS = 200_000
 _WINDOW_S = 2
@@ -67,6 +71,7 @@ class ControlProcess:
         self._collector = SlackCollector()
         self._publisher: Publisher | None = None
         self._yaw: YawMotion | None = None
+        self._desk = AuthorityDesk(loop, context.clock)
 
     def run(self) -> None:
         """Run until the context is stopping. Blocks.
@@ -90,7 +95,7 @@ class ControlProcess:
             self._loop.bodies.connect()
         endpoints = self._context.endpoints
         self._publisher = self._context.publisher()
-        self._inputs = Subscriber([endpoints.inputs()], ("input",), bind=True)
+        self._inputs = Subscriber([endpoints.inputs()], ("input", "chunk", "event"), bind=True)
         self._commands: CommandServer = self._context.commands(
             {
                 "estop": self.estop,
@@ -103,6 +108,7 @@ class ControlProcess:
                 "calibrate_yaw_finish": self.calibrate_yaw_finish,
                 "set_mapping": self.set_mapping,
                 "status": self.status,
+                **self._desk.commands,
                 **self._more_commands,
             }
         )
@@ -157,10 +163,17 @@ class ControlProcess:
 
     def _take_samples(self) -> list[InputSample]:
         samples: list[InputSample] = []
+        chunks = 0
         for _, value in self._inputs.drain(SAMPLES_A_TICK):
             if isinstance(value, InputSample):
                 self._loop.offer(value, self._context.clock.now_ns())
                 samples.append(value)
+            elif isinstance(value, PolicyChunk):
+                chunks += 1
+                if chunks <= CHUNKS_A_TICK:
+                    self._loop.policy.offer(value, self._context.clock.now_ns())
+            elif isinstance(value, Event):
+                self._loop.policy.take_event(value, self._context.clock.now_ns())
         return samples
 
     def _come_to_rest(self) -> None:
@@ -258,6 +271,7 @@ class ControlProcess:
             "state": self._loop.state.value,
             "reason": self._loop.reason,
             "estopped": self._loop.estopped,
+            "autonomy": self._desk.status(),
             "metrics": self.metrics(),
         }
 
