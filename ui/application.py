@@ -27,12 +27,15 @@ from ui.actions import ACTIONS, ActionRegistry, Scope
 from ui.bridge import StationBridge
 from ui.gl.scene_feed import SceneSource
 from ui.main_window import MainWindow, Page, open_settings
+from ui.pages.autonomy import AutonomyPage
 from ui.pages.collect import CollectPage
 from ui.pages.episodes import EPISODE_ACTIONS, EpisodesPage
 from ui.pages.home import HomePage
 from ui.pages.setup import SetupPage
 from ui.sounds import SoundPlayer
 from ui.station_host import StationHost
+from ui.theme import Role
+from ui.viewmodels.autonomy import AutonomyModel
 from ui.viewmodels.calibration_makers import station_makers
 from ui.viewmodels.collect import CollectModel
 from ui.viewmodels.home import HomeModel
@@ -86,12 +89,14 @@ class Application(QObject):
         self.bridge = StationBridge(self.client, hands=[hand.name for hand in parts.config.hands])
         self.host = StationHost(parts.data, parts.station_file, parts.config)
         self.collect = CollectModel(self.bridge, parts.config, self.actions.key_label)
+        self.autonomy = AutonomyModel(self.bridge, self.collect, self.actions.key_label)
         self.home = HomeModel(self.catalog, self.bridge, self.host, parts.config.simulation.task)
         self.sounds = SoundPlayer(parts.config.inputs.sounds)
         self._setups: dict[str, CameraSetup] = {}
         self._station: StationStatus | None = None
         self._recorder: RecorderStatus | None = None
         self._fault = ""
+        self._help = ""
         self._session_since_s: float | None = None
         self._operator = ""
         self.window = MainWindow(self._pages(), self.actions, self.settings)
@@ -128,6 +133,7 @@ class Application(QObject):
         return [
             Page("Home", "home-outline", Scope.HOME, self._make_home),
             Page("Collect", "record-circle-outline", Scope.COLLECT, self._make_collect),
+            Page("Autonomy", "robot-outline", Scope.AUTONOMY, self._make_autonomy),
             Page("Episodes", "filmstrip", Scope.EPISODES, self._make_episodes),
             Page("Setup", "tune-variant", Scope.SETUP, self._make_setup),
         ]
@@ -140,6 +146,11 @@ class Application(QObject):
 
     def _make_collect(self) -> CollectPage:
         page = CollectPage(self.bridge, self.collect, self.actions, self._parts.scene, self.settings)
+        page.sessionWanted.connect(lambda: self.window.show_titled("Home"))
+        return page
+
+    def _make_autonomy(self) -> AutonomyPage:
+        page = AutonomyPage(self.bridge, self.autonomy, self.actions, self._parts.scene, self.settings)
         page.sessionWanted.connect(lambda: self.window.show_titled("Home"))
         return page
 
@@ -194,7 +205,14 @@ class Application(QObject):
         bridge.framesLost.connect(collect.on_lost)
         bridge.taskChanged.connect(collect.on_task)
         bridge.eventHappened.connect(collect.on_event)
-        for model in (collect, home):
+        autonomy = self.autonomy
+        bridge.ticksArrived.connect(autonomy.on_ticks)
+        bridge.eventHappened.connect(autonomy.on_event)
+        bridge.policyChanged.connect(autonomy.on_policy)
+        autonomy.cue.connect(self.sounds.play)
+        autonomy.told.connect(window.toast)
+        autonomy.helpCalled.connect(self._on_help)
+        for model in (collect, home, autonomy):
             bridge.linkChanged.connect(model.on_link)
             bridge.recorderChanged.connect(model.on_recorder)
         bridge.stationChanged.connect(home.on_station)
@@ -230,6 +248,21 @@ class Application(QObject):
             self.window.banner.clear()
         self._fault = fault
 
+    def _on_help(self, text: str) -> None:
+        """The policy asks for help, on whatever page; empty when it was answered."""
+        banner = self.window.banner
+        if text:
+            here = self.window.current_title == "Autonomy"
+            banner.show_sentence(
+                f"{text} {self.actions.key_label('clutch')} takes over.",
+                role=Role.POLICY,
+                act="" if here else "Open Autonomy",
+                callback=lambda: self.window.show_titled("Autonomy"),
+            )
+            self._help = banner.sentence
+        elif self._help and banner.sentence == self._help:
+            banner.clear()
+
     def _on_recorder(self, status: RecorderStatus) -> None:
         self._recorder = status
         self.window.set_recording(status.state is RecorderState.RECORDING)
@@ -249,6 +282,7 @@ class Application(QObject):
     def _refresh_strip(self) -> None:
         since = self._session_since_s
         self.collect.set_starting(self.host.running)
+        self.autonomy.set_starting(self.host.running)
         self.window.top_bar.set_session_seconds(None if since is None else time.monotonic() - since)
         cells = all_cells(
             link=link_state(

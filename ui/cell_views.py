@@ -30,6 +30,7 @@ class CellViews(QObject):
         settings: Where the large view is remembered.
         key: Under which name.
         page: Owner; pictures are drawn while it is seen.
+        numbered: Digits choose the large view.
     """
 
     frameShown = pyqtSignal()
@@ -43,6 +44,8 @@ class CellViews(QObject):
         settings: QSettings | None,
         key: str,
         page: QWidget,
+        *,
+        numbered: bool = True,
     ) -> None:
         super().__init__(page)
         self._page = page
@@ -51,7 +54,7 @@ class CellViews(QObject):
         self._key = key
         self._setups: dict[str, CameraSetup] = {}
         self._sites = dict(scene.tcp_sites) if scene is not None else {}
-        self.mosaic = Mosaic()
+        self.mosaic = Mosaic(numbered=numbered)
         self.cameras: dict[str, CameraTile] = {}
         for camera in model.config.cameras:
             self._add_camera(camera.name)

@@ -13,6 +13,7 @@ from PyQt6.QtWidgets import (
     QComboBox,
     QLineEdit,
     QPlainTextEdit,
+    QSlider,
     QTextEdit,
     QWidget,
 )
@@ -21,7 +22,9 @@ from ui.actions import ActionRegistry
 from ui.viewmodels.collect import CollectModel
 from ui.viewmodels.driving import HELD_ACTIONS, NUDGES, SAMPLE_INTERVAL_MS
 
-_TEXT_INPUTS = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox, QComboBox)
+_KEY_TAKERS = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox, QComboBox, QSlider)
+"""Widgets that need letters or arrows for themselves while they have the focus."""
+
 _DECIDING = ("save", "redo", "discard", "record", "next")
 """Keys that end the countdown to the automatic save by themselves."""
 
@@ -99,7 +102,7 @@ class DriveKeys(QObject):
 
     @staticmethod
     def _typing() -> bool:
-        return isinstance(QApplication.focusWidget(), _TEXT_INPUTS)
+        return isinstance(QApplication.focusWidget(), _KEY_TAKERS)
 
     def _on_key(self, event: QKeyEvent) -> bool:
         """Returns whether the key was a held one and goes no further."""

@@ -8,7 +8,7 @@ from ui.application import Application, WindowParts
 from ui.main_window import open_settings
 
 
-@pytest.mark.parametrize("title", ["Home", "Collect", "Episodes", "Setup"])
+@pytest.mark.parametrize("title", ["Home", "Collect", "Autonomy", "Episodes", "Setup"])
 def test_the_window_opens_on_the_page_it_was_left_on(qapp, tmp_path, title):
     data = DataDir(tmp_path / "store").create()
     data.station_file.write_text(station_text(StationConfig()))

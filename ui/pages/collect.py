@@ -5,9 +5,8 @@ from __future__ import annotations
 # ruff: noqa: N802
 from PyQt6.QtCore import QEvent, QSettings, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QHideEvent, QResizeEvent, QShowEvent
-from PyQt6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from teleop_app.core.types import RecorderState
 from ui import theme
 from ui.actions import ActionRegistry
 from ui.bridge import StationBridge
@@ -17,23 +16,19 @@ from ui.gl.scene_feed import SceneSource
 from ui.viewmodels.body_watch import BodyWatch
 from ui.viewmodels.collect import CollectModel
 from ui.viewmodels.collect_view import Chip, CollectView
-from ui.viewmodels.device_buttons import button_hint, device_buttons
+from ui.viewmodels.device_buttons import device_buttons
 from ui.widgets.arm_selector import ArmSelector
 from ui.widgets.demonstrate_button import DemonstrateButton
+from ui.widgets.episode_cards import EpisodeCards
 from ui.widgets.input_strip import InputStrip
 from ui.widgets.instruction_panel import InstructionPanel
 from ui.widgets.leader_button import LeaderButton
-from ui.widgets.record_panel import RecordPanel
-from ui.widgets.start_card import StartCard
 from ui.widgets.state_chip import StateChip
 from ui.widgets.strip_view import StripView
-from ui.widgets.verdict_card import VerdictCard
 
 _REFRESH_MS = 50
 _STRIP_MS = 100
 _STILL_DELAY_MS = 700
-_CARD_PX = theme.grid(27)
-_COMPACT_CARD_PX = theme.grid(20)
 _COMPACT_BELOW_PX = 720
 """Height of the window; the page itself may be higher than what is seen of it, and scroll."""
 
@@ -107,22 +102,11 @@ class CollectPage(QWidget):
         key = self._actions.key_label
         self.chip = StateChip()
         self.instruction = InstructionPanel(self.chip)
-        self.record = RecordPanel(key("record"), self._model.config.recording.preroll_s)
-        self.verdict = VerdictCard(self._actions, self._model.config.recording.autosave_s)
-        self.start = StartCard()
-        self.start.sessionWanted.connect(self.sessionWanted)
-        self._buttons = device_buttons(self._model.config)
-        for button, action in (
-            (self.record.button, "record"),
-            (self.verdict.save, "save"),
-            (self.verdict.redo, "redo"),
-            (self.verdict.discard, "discard"),
-        ):
-            button.setToolTip(button_hint(self._buttons, action))
-        self.stack = QStackedWidget()
-        for card in (self.record, self.verdict, self.start):
-            self.stack.addWidget(card)
-        self.stack.setFixedHeight(_CARD_PX)
+        self.stack = EpisodeCards(
+            self._actions, self._model.config.recording, device_buttons(self._model.config)
+        )
+        self.record, self.verdict, self.start = self.stack.record, self.stack.verdict, self.stack.start
+        self.stack.sessionWanted.connect(self.sessionWanted)
         moves = "".join(key(f"move.{way}") for way in ("forward", "left", "back", "right"))
         lift = key("move.down") + key("move.up")
         self.arms = ArmSelector(
@@ -164,7 +148,7 @@ class CollectPage(QWidget):
         bridge.stationChanged.connect(model.on_station)
         bridge.processChanged.connect(model.on_process)
         model.sceneChanged.connect(self._on_scene_changed)
-        self.record.pressed.connect(self._record)
+        self.stack.recordPressed.connect(self._record)
         self.verdict.saved.connect(model.save)
         self.verdict.redone.connect(model.redo)
         self.verdict.discarded.connect(model.discard)
@@ -197,8 +181,6 @@ class CollectPage(QWidget):
             self.demonstrate.set_key(self._actions.key_label("demonstrate"))
         if action_id == "leader.engage":
             self.leader.set_key(self._actions.key_label("leader.engage"))
-        if action_id == "record":
-            self.record.set_key(self._actions.key_label("record"))
 
     def _record(self) -> None:
         if self._view.session:
@@ -271,30 +253,10 @@ class CollectPage(QWidget):
         self.instruction.set_progress(view.saved, view.target, view.task)
         self.chip.set_state(view.chip, view.explanation)
         self.instruction.set_alignment(view.alignment)
-        self.record.set_state(view.recorder, view.elapsed_s, view.countdown_s)
-        self.record.set_figures(view.figures)
-        self.record.set_note(self._record_note(view))
-        self.record.set_preroll(view.preroll_s, view.recorder)
-        self.record.trust.set_view(view.trust)
-        self.verdict.show_view(view)
+        self.stack.show_view(view)
         self.demonstrate.setVisible(view.can_demonstrate)
         self.demonstrate.set_running(view.demonstrating or view.chip is Chip.SCRIPT)
-        if view.recorder is RecorderState.REVIEW:
-            self.stack.setCurrentWidget(self.verdict)
-        elif view.session or view.recording:
-            self.stack.setCurrentWidget(self.record)
-        else:
-            self.stack.setCurrentWidget(self.start)
-        self._fit_card()
         self.views.set_driver(view.driver)
-
-    def _fit_card(self) -> None:
-        """Gives the card its usual height, the verdict what it needs; its lower edge stays."""
-        height = _COMPACT_CARD_PX if self._compact else _CARD_PX
-        if self.stack.currentWidget() is self.verdict:
-            height = max(height, self.verdict.wanted_height(self.stack.width()))
-        if height != self.stack.height():
-            self.stack.setFixedHeight(height)
 
     def heightForWidth(self, a0: int) -> int:
         """Returns the least height: the scroll area asks before it scrolls; the picture gives way first."""
@@ -313,10 +275,9 @@ class CollectPage(QWidget):
             self._compact = compact
             self.chip.set_compact(compact)
             self.instruction.set_compact(compact)
-            self.record.trust.set_compact(compact)
+            self.stack.set_compact(compact)
             self.arms.set_compact(compact)
             self._share_line(compact and bool(self._model.leaders))
-            self._fit_card()
 
     def _share_line(self, share: bool) -> None:
         """Puts the two buttons below beside each other on a low screen."""
@@ -324,19 +285,6 @@ class CollectPage(QWidget):
         self._helpers.setDirection(ways.LeftToRight if share else ways.TopToBottom)
         self.leader.set_compact(share)
         self.demonstrate.set_compact(share)
-
-    def _record_note(self, view: CollectView) -> str:
-        key = self._actions.key_label
-        if view.recorder is RecorderState.RECORDING:
-            hint = button_hint(self._buttons, "record").removesuffix(".").replace("Also", "also")
-            stops = f"{key('record')} stops" + (f" ({hint})" if hint else "")
-            return f"{stops}, {key('redo')} starts over, {key('discard')} throws away."
-        if view.recorder is RecorderState.COUNTDOWN:
-            return "Starting."
-        if view.recorder is RecorderState.FINALISING:
-            return "Writing to disk."
-        undo = f"  {key('undo')} takes the last verdict back." if view.can_undo else ""
-        return f"{key('next')} sets up the next scene.{undo}"
 
     def showEvent(self, a0: QShowEvent | None) -> None:
         """Begins to listen to keys and to refresh."""
@@ -360,7 +308,7 @@ class CollectPage(QWidget):
         super().changeEvent(a0)
         if a0 is not None and a0.type() == QEvent.Type.PaletteChange and hasattr(self, "arms"):
             self.chip.retheme()
-            self.record.retheme()
+            self.stack.retheme()
             self.arms.retheme()
             self.inputs.retheme()
             self.leader.retheme()

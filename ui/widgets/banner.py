@@ -11,6 +11,8 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QPushBu
 from ui import theme
 from ui.theme import Role
 
+_ICONS = {Role.FAULT: "alert-octagon", Role.POLICY: "hand-wave"}
+
 
 class Banner(QFrame):
     """One message at a time, the latest; it covers the page's edge instead of pushing it down.
@@ -82,7 +84,7 @@ class Banner(QFrame):
         Args:
             sentence: What, why, what now.
             details: Folded away at first; for a bug report.
-            role: FAULT or WARNING.
+            role: FAULT, WARNING, or POLICY for one that asks for help.
             act: Label of the one button that helps, empty for none.
             callback: What that button does.
         """
@@ -138,8 +140,7 @@ class Banner(QFrame):
         """Takes the colours of the theme in force."""
         t = theme.tokens()
         color = t.hex(self._role)
-        name = "alert-octagon" if self._role is Role.FAULT else "alert"
-        self._icon.setPixmap(theme.icon(name, self._role).pixmap(QSize(20, 20)))
+        self._icon.setPixmap(theme.icon(_ICONS.get(self._role, "alert"), self._role).pixmap(QSize(20, 20)))
         ground = theme.blend(color, t.panel, 0.14)
         self.setStyleSheet(
             f"Banner {{ background: {ground}; border: 1px solid {color}; border-radius: 6px; }}"

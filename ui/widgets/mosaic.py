@@ -17,12 +17,18 @@ _ASPECT = 4 / 3
 
 
 class Mosaic(QWidget):
-    """Places tiles; the numbers stay with their views, only the large place changes."""
+    """Places tiles; the numbers stay with their views, only the large place changes.
+
+    Args:
+        parent: Owner.
+        numbered: Digits choose the large view; else `choose_next` does.
+    """
 
     largeChanged = pyqtSignal(str)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, numbered: bool = True) -> None:
         super().__init__(parent)
+        self._numbered = numbered
         self._tiles: list[Tile] = []
         self._large: Tile | None = None
         self.setMinimumSize(theme.grid(40), theme.grid(28))
@@ -44,7 +50,7 @@ class Mosaic(QWidget):
         tile.clicked.connect(lambda t=tile: self.set_large(t))
         tile.show()
         for number, each in enumerate(self._tiles, start=1):
-            each.set_number(number)
+            each.set_number(number if self._numbered else 0)
         if self._large is None:
             self.set_large(tile)
         else:
@@ -55,6 +61,11 @@ class Mosaic(QWidget):
         """Brings the view with a number to the large place; a number nobody has does nothing."""
         if 1 <= number <= len(self._tiles):
             self.set_large(self._tiles[number - 1])
+
+    def choose_next(self) -> None:
+        """Brings the view after the large one to the large place."""
+        if self._large is not None:
+            self.set_large(self._tiles[(self._tiles.index(self._large) + 1) % len(self._tiles)])
 
     def choose_named(self, name: str) -> bool:
         """Brings a view to the large place by its name; returns whether there is one."""
