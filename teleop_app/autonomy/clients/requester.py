@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import zmq
@@ -21,7 +22,8 @@ _LEGACY_ERROR = b"ERROR"
 class Requester:
     """A REQ socket. One thread opens and calls; `close` may come from any, and ends a call that waits.
 
-    ZMQ connects, and connects again, by itself: a server that is gone is one that does not answer.
+    ZMQ connects by itself: a server that is gone is one that does not answer. After a failure the next call
+    takes a new socket: ZMQ does not connect again to one that sent what it refuses (too large a message).
 
     Args:
         server: Address.
@@ -36,7 +38,7 @@ class Requester:
         self._closed.set()
 
     def open(self, token: str) -> None:
-        """Make the socket; whether there is a server shows at the first call.
+        """Take calls; whether there is a server shows at the first one.
 
         Args:
             token: Sent with each call; empty: none.
@@ -45,23 +47,6 @@ class Requester:
             self._end()
             self._token = token
             self._closed.clear()
-            made = zmq.Context.instance().socket(zmq.REQ)
-            made.set(zmq.LINGER, 0)
-            made.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
-            # A question may follow one that was given up; late answers to that one are thrown away.
-            made.set(zmq.REQ_RELAXED, 1)
-            made.set(zmq.REQ_CORRELATE, 1)
-            made.set(zmq.IPV6, int("[" in self.server))
-            made.set(zmq.RECONNECT_IVL, 50)
-            made.set(zmq.RECONNECT_IVL_MAX, 1000)
-            try:
-                made.connect(self.server)
-            except zmq.ZMQError as error:
-                made.close()
-                raise PolicyError(
-                    f"{self.server} is no address of a policy server", why=str(error)
-                ) from error
-            self._socket = made
 
     def call(self, endpoint: str, data: Any = None, *, timeout_s: float) -> Any:
         """What an endpoint answers.
@@ -83,6 +68,9 @@ class Requester:
         with self._lock:
             try:
                 answer = self._exchanged(message, timeout_s)
+            except PolicyError:
+                self._end()
+                raise
             finally:
                 if self._closed.is_set():
                     self._end()
@@ -107,12 +95,31 @@ class Requester:
     def _exchanged(self, message: bytes, timeout_s: float) -> bytes:
         deadline = time.monotonic() + timeout_s
         try:
+            if self._socket is None and not self._closed.is_set():
+                self._socket = self._connected()
             self._wait(zmq.POLLOUT, deadline, timeout_s).send(message, zmq.DONTWAIT)
-            return self._wait(zmq.POLLIN, deadline, timeout_s).recv(zmq.DONTWAIT)
+            while True:
+                with suppress(zmq.Again):  # readable, but by an answer to another question
+                    return self._wait(zmq.POLLIN, deadline, timeout_s).recv(zmq.DONTWAIT)
         except zmq.ZMQError as error:
             raise PolicyError(
                 f"The connection with the policy server {self.server} broke", why=str(error)
             ) from error
+
+    def _connected(self) -> zmq.Socket[bytes]:
+        made = zmq.Context.instance().socket(zmq.REQ)
+        made.set(zmq.LINGER, 0)
+        made.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        made.set(zmq.REQ_CORRELATE, 1)  # a second answer to one question is thrown away
+        made.set(zmq.IPV6, int("[" in self.server))
+        made.set(zmq.RECONNECT_IVL, 50)
+        made.set(zmq.RECONNECT_IVL_MAX, 1000)
+        try:
+            made.connect(self.server)
+        except zmq.ZMQError:
+            made.close()
+            raise
+        return made
 
     def _wait(self, event: int, deadline: float, timeout_s: float) -> zmq.Socket[bytes]:
         """The socket, once it can send or receive."""

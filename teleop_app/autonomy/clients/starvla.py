@@ -85,7 +85,14 @@ class StarvlaPolicy:
                 why=f"there is: {found}",
                 next_step="Name the key as option `actions` in the policy file",
             )
-        return PolicyAnswer(actions=checked_chunk(_first(data[self._options.actions]), self._facts, server))
+        batch = data[self._options.actions]
+        if not isinstance(batch, np.ndarray) or batch.ndim != 3 or len(batch) != 1:
+            shape = getattr(batch, "shape", type(batch).__name__)
+            raise PolicyError(
+                f"The answer of the policy server {server} is not a chunk of actions",
+                why=f"its shape is {shape}, not (1, actions, channels)",
+            )
+        return PolicyAnswer(actions=checked_chunk(batch[0], self._facts, server))
 
     def reset(self) -> None:
         """Nothing: its policies keep no state."""
@@ -128,13 +135,6 @@ def _example(observation: Mapping[str, Any]) -> dict[str, Any]:
     if numbers:
         example["state"] = np.concatenate(numbers).astype(np.float32)[np.newaxis]
     return example
-
-
-def _first(actions: Any) -> Any:
-    """Of a batch of one; anything else is left for the check to refuse."""
-    return (
-        actions[0] if isinstance(actions, np.ndarray) and actions.ndim == 3 and len(actions) == 1 else actions
-    )
 
 
 def _error(answer: dict[Any, Any]) -> str:
