@@ -83,7 +83,8 @@ def _image(index: int, image: ImageInput, layout: CellLayout) -> PolicyCheck:
         text = (
             f"{cut:.0f} % of the picture is cut off. Use fit pad, unless the policy was trained on such ones."
         )
-    if image.width > width or image.height > height:
+    across, down = image.width / width, image.height / height
+    if (min(across, down) if image.fit == "pad" else max(across, down)) > 1.0:
         text = (
             f"The camera gives fewer pixels than the policy looks at. Set a size of {image.width}x"
             f"{image.height} or more for {image.camera!r} in the station file."

@@ -93,10 +93,10 @@ def test_a_policy_that_tells_nothing_of_itself() -> None:
             "no camera 'front'. Its cameras are top, left_wrist: name one of them in observation.images[0].camera",
         ),
         (
-            {"observation": top('camera = "top"\nwidth = 800')},
+            {"observation": top('camera = "top"\nwidth = 800\nheight = 800')},
             "image images/top",
             "warning",
-            "fewer pixels than the policy looks at. Set a size of 800x224 or more",
+            "fewer pixels than the policy looks at. Set a size of 800x800 or more",
         ),
         (
             {"observation": top('camera = "top"\nfit = "stretch"')},
