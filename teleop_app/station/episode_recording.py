@@ -25,6 +25,7 @@ from teleop_app.core.types import (
     Event,
     ForceBatch,
     InputSample,
+    PolicyChunk,
     Sample,
     StreamBatch,
     StreamSetup,
@@ -86,6 +87,7 @@ class Recording:
         started_ns: The record key. Without pre-roll, samples captured before are not part of it.
         preroll: What lies before the key and is to be kept.
         opened_ns: Streams are silent from here on until they are heard; the key by default.
+        chunk_in_force: A policy's chunk from before all that; written when the first tick still acts by it.
     """
 
     def __init__(
@@ -94,8 +96,10 @@ class Recording:
         started_ns: int,
         preroll: Preroll | None = None,
         opened_ns: int | None = None,
+        chunk_in_force: PolicyChunk | None = None,
     ) -> None:
         self.writer = writer
+        self._chunk = chunk_in_force
         self.started_ns = self.first_ns = started_ns
         cameras = writer.header.cameras
         names = [camera.name for camera in cameras]
@@ -130,10 +134,16 @@ class Recording:
             StorageError: The disk is full or broken.
         """
         if _captured_ns(sample) < self.first_ns:
+            if isinstance(sample, PolicyChunk):
+                self._chunk = sample
             return
         if isinstance(sample, ControlTick):
             self._heard("control", now_ns)
+            self._write_chunk_in_force(sample)
             self.writer.add_tick(sample)
+        elif isinstance(sample, PolicyChunk):
+            self._chunk = None
+            self.writer.add_chunk(sample)
         elif isinstance(sample, VideoPacket):
             self._take_packet(sample, now_ns)
         elif isinstance(sample, InputSample):
@@ -166,6 +176,14 @@ class Recording:
             self.writer.add_audio(sample)
         else:
             self.writer.add_clock(sample)
+
+    def _write_chunk_in_force(self, tick: ControlTick) -> None:
+        """The chunk that a tick acts by is in the file, also when it was made before the episode began."""
+        if self._chunk is None or tick.autonomy is None:
+            return
+        if tick.autonomy.chunk == self._chunk.chunk:
+            self.writer.add_chunk(self._chunk)
+        self._chunk = None
 
     def introduce(self, setup: StreamSetup, now_ns: int) -> None:
         """A stream says what it measures; one that the episode did not begin with joins it.
@@ -262,6 +280,8 @@ class Recording:
 def _captured_ns(sample: Sample) -> int:
     if isinstance(sample, ControlTick):
         return sample.tick_ns
+    if isinstance(sample, PolicyChunk):
+        return sample.made_ns
     if isinstance(sample, ForceBatch | StreamBatch):
         return int(sample.capture_ns[0]) if len(sample.capture_ns) else 0
     return sample.capture_ns

@@ -10,13 +10,23 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from recorders.durability import Reserve
+from recorders.rollout_watch import EVENT_OUTCOME, EVENT_POLICY, EVENT_TAKEOVER
 from recorders.schema import AudioHeader
 from recorders.writer import EpisodeWriter, FinishedEpisode
-from sessions.states import EpisodeState
+from sessions.states import EpisodeState, Outcome
 from teleop_app.core.calibration import CalibrationStore
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import CatalogError, StationError, StorageError, TeleopError
-from teleop_app.core.types import CameraSetup, Event, Sample, StreamSetup, TaskStatus
+from teleop_app.core.types import (
+    CameraSetup,
+    Event,
+    PolicyState,
+    PolicyStatus,
+    RecorderState,
+    Sample,
+    StreamSetup,
+    TaskStatus,
+)
 from teleop_app.station.episode_flow import EpisodeFlow, Step, Steps
 from teleop_app.station.episode_head import calibration_attachments, episode_attachments, episode_header
 from teleop_app.station.episode_recording import Preroll, Recording
@@ -58,6 +68,8 @@ class EpisodeWork:
         force_sensors: Names, empty until the first batch was seen.
         streams: Numeric streams that introduced themselves, by name, and when they last did.
         microphones: By name, once heard.
+        policy: What the policy process told of the policy in use, None for none.
+        said_outcome: What somebody said of the open episode, empty while nobody did.
         session: The sitting, None when none is open.
         recording: The open episode.
         episode: UUID of the open or last episode.
@@ -101,6 +113,8 @@ class EpisodeWork:
         self.force_sensors: tuple[str, ...] = ()
         self.streams: dict[str, tuple[StreamSetup, int]] = {}
         self.microphones: dict[str, AudioHeader] = {}
+        self.policy: dict[str, object] | None = None
+        self.said_outcome = ""
         self.session: OpenSession | None = None
         self.recording: Recording | None = None
         self._losses: LossWatch | None = None
@@ -164,6 +178,69 @@ class EpisodeWork:
             self.recording.introduce(setup, now_ns)
         except StorageError as error:
             self._storage_failed(error)
+
+    def meet_policy(self, status: PolicyStatus) -> None:
+        """The policy process tells of the policy in use; a change is noted in the open episode."""
+        told: dict[str, object] | None = None
+        if status.state is not PolicyState.NONE:
+            told = {name: getattr(status, name) for name in ("policy", "version", "label", "execution")}
+        if told == self.policy:
+            return
+        self.policy = told
+        self._note_policy()
+
+    def _note_policy(self) -> None:
+        if self.policy is not None and self.recording is not None:
+            self._note(self._context.event(EVENT_POLICY, "", **self.policy))
+
+    def set_outcome(self, outcome: Outcome) -> None:
+        """Say whether the open or the reviewed episode achieved its task; it wins over the simulation's word.
+
+        Raises:
+            StationError: There is no such episode.
+            CatalogError: The catalog refuses it.
+        """
+        episode = self._labelled_episode("An outcome cannot be told")
+        text = f"The episode is called a {outcome.value}."
+        if outcome is Outcome.UNKNOWN:
+            text = "Whether the episode succeeded is open."
+        event = self._context.event(EVENT_OUTCOME, text, episode=episode, outcome=outcome.value)
+        if self.recording is not None:
+            self.said_outcome = outcome.value
+            self._note(event)
+        elif self.session is not None:
+            self._catalog.set_outcome(self.session, episode, outcome)
+        self._publish(event)
+
+    def set_takeover(self, takeover: int, reason: str, outcome: str) -> None:
+        """Label a takeover of the open or the reviewed episode; what is empty stays as it is.
+
+        Raises:
+            StationError: There is no such episode.
+            CatalogError: The episode has no such takeover, or the catalog refuses it.
+        """
+        episode = self._labelled_episode("A takeover cannot be labelled")
+        fields = {"takeover": takeover, "reason": reason, "outcome": outcome}
+        event = self._context.event(EVENT_TAKEOVER, "", episode=episode, **fields)
+        if self.recording is not None:
+            self._feed.collect(self._clock.now_ns())
+            self.take(self._feed.waiting)  # the last takeover may still wait to be written
+            self._note(event)
+        elif self.session is not None:
+            self._catalog.set_takeover(self.session, episode, takeover, reason, outcome)
+        self._publish(event)
+
+    def _labelled_episode(self, what: str) -> str:
+        recording = self.recording
+        if recording is not None:
+            return recording.uuid
+        if self.session is None or self._flow.state is not RecorderState.REVIEW:
+            raise StationError(
+                what,
+                why="no episode is open or waits for a verdict",
+                next_step="Do it while one is recorded, or before it is saved",
+            )
+        return self.episode
 
     @property
     def backlog(self) -> float:
@@ -309,6 +386,7 @@ class EpisodeWork:
             raise StationError("A recording cannot start", why="no session is open")
         self.episode, self.upcoming = self.upcoming or str(uuid.uuid4()), ""
         config = self._context.config
+        chunk_in_force = self._feed.chunk_in_force()
         key_ns, preroll = self._take_key()
         header = episode_header(
             self.episode,
@@ -341,7 +419,8 @@ class EpisodeWork:
             self._flow.failed(error.sentence)
             self.event("recorder.fault", error.sentence, episode=header.uuid)
             raise
-        self.recording = Recording(writer, key_ns, preroll, self._clock.now_ns())
+        self.recording = Recording(writer, key_ns, preroll, self._clock.now_ns(), chunk_in_force)
+        self.said_outcome = ""
         for setup, _ in self.streams.values():
             if not is_recorded(setup):
                 self.recording.introduce(setup, self._clock.now_ns())
@@ -352,6 +431,7 @@ class EpisodeWork:
         event = replace(event, capture_ns=key_ns)
         self._publish(event)
         self._note(event)
+        self._note_policy()
 
     def _take_key(self) -> tuple[int, Preroll | None]:
         """When the episode begins, and what was kept before that."""
@@ -515,6 +595,8 @@ class EpisodeWork:
         return self.task.seed if self.task is not None else self.next_seed
 
     def _outcome(self) -> str:
+        if self.said_outcome:
+            return self.said_outcome
         if self.task is None:
             return "unknown"
         return "success" if self.task.success else "failure" if self.task.failed else "unknown"

@@ -20,6 +20,7 @@ from teleop_app.core.types import (
     CameraSetup,
     Event,
     ForceBatch,
+    PolicyStatus,
     ProcessState,
     RecorderState,
     StationStatus,
@@ -40,8 +41,8 @@ from teleop_app.station.store_recovery import StoreRecovery, recover_store
 
 logger = logging.getLogger(__name__)
 
-_TOPICS = ("event", "task", "camera", "station", "stream")
-_SOURCES = ("control", "simulation", "cameras", "station")
+_TOPICS = ("event", "task", "camera", "station", "stream", "policy")
+_SOURCES = ("control", "simulation", "cameras", "station", "policy")
 """Publishers known from the start; the station's status names the others."""
 _TURN_MS = 10
 _TAKE_LIMIT = 200
@@ -218,6 +219,8 @@ class RecorderProcess:
                     self._listen_to(process.process)
             elif isinstance(value, StreamSetup):
                 self._work.introduce(value)
+            elif isinstance(value, PolicyStatus):
+                self._work.meet_policy(value)
             elif isinstance(value, Event):
                 self._hear_event(value)
 

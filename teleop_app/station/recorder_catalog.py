@@ -10,7 +10,7 @@ from pathlib import Path
 from recorders.writer import FinishedEpisode
 from sessions.repository import Catalog
 from sessions.rows import Author, EpisodeFilter, EpisodeRow, Thumbnail
-from sessions.states import EpisodeState
+from sessions.states import EpisodeState, Outcome
 from teleop_app.core.errors import CatalogError
 from teleop_app.station.episode_rows import episode_row, rollout_of, stream_rows
 
@@ -126,6 +126,18 @@ class RecorderCatalog:
         """Save or discard an episode in the operator's name, or the recorder's when automatic."""
         author = self._process if automatic else Author.person(session.operator)
         return self._catalog.set_verdict(uuid, state, author, reason)
+
+    def set_outcome(self, session: OpenSession, uuid: str, outcome: Outcome) -> None:
+        """Whether an episode achieved its task, in the operator's name."""
+        self._catalog.set_outcome(uuid, outcome, Author.person(session.operator))
+
+    def set_takeover(self, session: OpenSession, uuid: str, number: int, reason: str, outcome: str) -> None:
+        """Label a takeover in the operator's name; 0 is the episode's last one, what is empty stays."""
+        rollout = self._catalog.rollout(uuid)
+        if number == 0 and rollout is not None and rollout.takeovers:
+            number = rollout.takeovers[-1].number
+        author = Author.person(session.operator)
+        self._catalog.set_takeover(uuid, number, author, reason=reason or None, outcome=outcome or None)
 
     def undo(self, session: OpenSession) -> EpisodeRow | None:
         """Take back the session's last verdict; None when there is none."""

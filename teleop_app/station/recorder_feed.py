@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from teleop_app.core.bus import Endpoints, Subscriber
 from teleop_app.core.clock import NS_PER_S
-from teleop_app.core.types import VideoPacket
+from teleop_app.core.types import PolicyChunk, VideoPacket
 
 TOPICS: Final = (
     "tick",
+    "chunk",
     "input",
     "world",
     "event",
@@ -32,6 +33,7 @@ QUEUE: Final = 6000
 MAX_MESSAGES: Final = 30_000
 MAX_BYTES: Final = 256 << 20
 _VIDEO = b"video/"
+_CHUNK = b"chunk"
 
 Message = tuple[list[bytes], int]
 """Parts as they came, and when they arrived, CLOCK_MONOTONIC [ns]."""
@@ -73,6 +75,7 @@ class SampleFeed:
         self._max_bytes = max_bytes
         self._waiting: deque[Message] = deque()
         self._bytes = 0
+        self._last_chunk: list[bytes] | None = None
         self._introduced: set[bytes] = set()
         self._wanted = False
         self.recording = False
@@ -101,6 +104,7 @@ class SampleFeed:
     def forget(self, floor_ns: int) -> None:
         """Drop what waits: what was captured before `floor_ns` belongs to no next episode."""
         self._waiting.clear()
+        self._last_chunk = None
         self._bytes = 0
         self._introduced.clear()
         self.floor_ns = max(self.floor_ns, floor_ns)
@@ -112,7 +116,10 @@ class SampleFeed:
         if not self.recording:
             oldest_ns = now_ns - (self.span_ns if self._wanted else 0)
             while self._waiting and (self._waiting[0][1] <= oldest_ns or self._is_full()):
-                self._bytes -= len(self._waiting.popleft()[0][-1])
+                parts = self._waiting.popleft()[0]
+                self._bytes -= len(parts[-1])
+                if parts[0] == _CHUNK:
+                    self._last_chunk = parts
 
     def _add(self, parts: list[bytes], now_ns: int) -> None:
         if parts[0] not in self._introduced:
@@ -144,6 +151,11 @@ class SampleFeed:
         waiting = [parts for parts, _ in self._waiting if parts[0].startswith(_VIDEO)]
         items = [self._subscriber.read(parts) for parts in waiting]
         return [item[1] for item in items if item is not None and isinstance(item[1], VideoPacket)]
+
+    def chunk_in_force(self) -> PolicyChunk | None:
+        """The newest of a policy's chunks that lie too far back to wait: its actions may still be due."""
+        item = None if self._last_chunk is None else self._subscriber.read(self._last_chunk)
+        return item[1] if item is not None and isinstance(item[1], PolicyChunk) else None
 
     def available_ns(self, now_ns: int) -> int:
         """How far back a recording that starts now could reach."""

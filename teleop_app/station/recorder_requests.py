@@ -9,6 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from sessions.states import Outcome
+from teleop_app.autonomy.interventions import TAKEOVER_REASONS
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import StationError, TeleopError
 from teleop_app.core.types import RecorderState
@@ -19,6 +21,7 @@ from teleop_app.station.recorder_catalog import RecorderCatalog
 from teleop_app.station.scene_preparation import ScenePreparation
 
 logger = logging.getLogger(__name__)
+TAKEOVER_OUTCOMES = ("resumed", "finished", "aborted")
 CAMERA_PATIENCE_S = 2.5
 """How long `record` waits for cameras that were never heard of."""
 
@@ -64,6 +67,8 @@ class RecorderRequests:
             "undo": self.undo,
             "next": self.next,
             "hold_verdict": self.hold_verdict,
+            "set_outcome": self.set_outcome,
+            "set_takeover": self.set_takeover,
             "status": self.status,
         }
 
@@ -231,6 +236,39 @@ class RecorderRequests:
         """
         self._flow.hold_verdict()
 
+    def set_outcome(self, outcome: str) -> None:
+        """Say whether the open or the reviewed episode achieved its task.
+
+        Args:
+            outcome: `success`, `failure` or `unknown`.
+
+        Raises:
+            StationError: There is no such episode, or no such outcome.
+            CatalogError: The catalog refuses it.
+        """
+        _require_one_of("outcome", outcome, [known.value for known in Outcome])
+        self._work.set_outcome(Outcome(outcome))
+
+    def set_takeover(self, takeover: int = 0, reason: str = "", outcome: str = "") -> None:
+        """Label a takeover of the open or the reviewed episode.
+
+        Args:
+            takeover: Its number, 0 for the last one.
+            reason: One of `TAKEOVER_REASONS`; empty leaves it.
+            outcome: `resumed`, `finished` or `aborted`; empty leaves it.
+
+        Raises:
+            StationError: There is no such episode, or no such reason or outcome.
+            CatalogError: There is no such takeover, or the catalog refuses it.
+        """
+        _require_one_of("reason", reason, ["", *TAKEOVER_REASONS])
+        _require_one_of("outcome", outcome, ["", *TAKEOVER_OUTCOMES])
+        if takeover < 0:
+            raise StationError(
+                f"There is no takeover {takeover}", next_step="Count from 1; 0 is the last one"
+            )
+        self._work.set_takeover(takeover, reason, outcome)
+
     def status(self) -> dict[str, Any]:
         """The flow in brief."""
         work = self._work
@@ -273,3 +311,9 @@ class RecorderRequests:
         except TeleopError as error:
             logger.warning("%s", error.sentence)
             return {}
+
+
+def _require_one_of(what: str, value: str, known: list[str]) -> None:
+    if value not in known:
+        listed = ", ".join(name for name in known if name)
+        raise StationError(f"There is no {what} {value!r:.60}", next_step=f"Choose one of {listed}")

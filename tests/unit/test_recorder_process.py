@@ -17,6 +17,7 @@ import pytest
 from recorders.durability import SystemCalls
 from recorders.reader import EpisodeReader
 from recorders.synthetic import synthetic_header, synthetic_image, synthetic_tick
+from recorders.synthetic_autonomy import FIRST_TAKEOVER, POLICY, VERSION, rollout_tick, synthetic_chunk
 from recorders.video import H264Encoder, is_keyframe
 from recorders.writer import EpisodeWriter
 from sessions.repository import open_catalog
@@ -27,9 +28,12 @@ from teleop_app.core.config import CameraSection, RecordingSection, StationConfi
 from teleop_app.core.errors import StationError, StorageError, TeleopError
 from teleop_app.core.paths import DataDir
 from teleop_app.core.types import (
+    AutonomyPhase,
     CameraSetup,
     ControlTick,
     Event,
+    PolicyState,
+    PolicyStatus,
     ProcessState,
     ProcessStatus,
     RecorderState,
@@ -60,7 +64,8 @@ class FakeStation:
         self.data = data
         self.context = ProcessContext("recorder", self.config, data, self.endpoints, run_dir)
         self.publishers = {
-            name: Publisher(self.endpoints.publish(name)) for name in ("control", "simulation", "cameras")
+            name: Publisher(self.endpoints.publish(name))
+            for name in ("control", "simulation", "cameras", "policy")
         }
         self.homes = 0
         self.home_ends = "control.homed"
@@ -79,6 +84,8 @@ class FakeStation:
         self.frame = 0
         self.tick = 0
         self.live = {"control", "cameras"}
+        self.phase: AutonomyPhase | None = None
+        self.chunk = synthetic_chunk(self.header, 1, time.monotonic_ns())
         self._encoders = {name: H264Encoder(64, 48, FPS, keyframe_frames=10) for name in CAMERAS}
         self._force_keyframe = dict.fromkeys(CAMERAS, False)
         self.recorder = RecorderProcess(self.context)
@@ -102,6 +109,13 @@ class FakeStation:
             "paraphrases": ["Pile"],
         }
 
+    def propose(self, number: int) -> None:
+        """A chunk of the policy arrives, and control acts by it."""
+        now_ns = time.monotonic_ns()
+        chunk = replace(synthetic_chunk(self.header, number, now_ns), made_ns=now_ns, observation_ns=now_ns)
+        self.publishers["policy"].send("chunk", chunk)
+        self.chunk = chunk
+
     def _tasks(self) -> dict[str, Any]:
         return {"tasks": [{"name": "stack", "instruction": "Stack the cubes", "paraphrases": []}]}
 
@@ -124,6 +138,9 @@ class FakeStation:
         if "control" in self.live:
             for _ in range(7):
                 tick = synthetic_tick(self.header, self.tick, now_ns - 35_000_000 - self.tick * 5_000_000)
+                if self.phase is not None:
+                    takeover = 0 if self.phase is AutonomyPhase.POLICY else FIRST_TAKEOVER
+                    tick = rollout_tick(tick, self.phase, takeover, self.chunk, self.tick * 5_000_000)
                 self.publishers["control"].send("tick", _at(tick, time.monotonic_ns()))
                 self.tick += 1
         world = WorldState(self.frame, now_ns, self.frame / FPS, np.arange(5.0))
@@ -623,3 +640,71 @@ def test_a_process_that_the_station_names_is_heard_too(station: FakeStation) -> 
     finally:
         headset.close()
         supervisor.close()
+
+
+def _frames(station: FakeStation) -> int:
+    return min(station.status.frames.values(), default=0) if station.status else 0
+
+
+def test_a_rollout_is_recorded_and_labelled(station: FakeStation) -> None:
+    opened(station)
+    station.phase = AutonomyPhase.POLICY
+    status = PolicyStatus(PolicyState.RUNNING, 0, label="B", execution="rtc")
+    station.publishers["policy"].send("policy", status)
+    station.settle(lambda: station.recorder._work.policy is not None)
+    station.propose(3)
+    station.settle(lambda: station.recorder._feed.chunk_in_force() is not None)  # older than the pre-roll
+    uuid = station.call("record")["episode"]
+    station.settle(lambda: _frames(station) > 8)
+    station.propose(4)
+    station.phase = AutonomyPhase.CORRECT
+    station._event("control", "autonomy.takeover", takeover=FIRST_TAKEOVER, source="vr", phase="correct")
+    station.settle(lambda: _frames(station) > 16)
+    station.call("set_takeover", reason="grasp")
+    station.call("set_outcome", outcome="failure")
+    station.success = True
+    station.pump(3)
+    path = Path(station.call("stop")["path"])
+    with EpisodeReader(path) as reader:
+        assert [chunk.chunk for chunk in reader.chunks()] == [3, 4]
+        assert set(reader.autonomy().chunk.tolist()) <= {3, 4}
+        assert reader.footer is not None and reader.footer.outcome == "failure"  # not the simulation's word
+        facts = reader.footer.rollout
+    assert facts is not None
+    assert (facts.policy, facts.version, facts.label, facts.chunks) == (POLICY, VERSION, "B", 1)
+    assert [(t.source, t.reason, t.outcome) for t in facts.takeovers] == [("vr", "grasp", "finished")]
+    with open_catalog(station.data.root, Author.process("test")) as catalog:
+        row = catalog.rollout(uuid)
+        assert row is not None and row.takeovers[0].reason == "grasp"
+        station.call("set_takeover", takeover=FIRST_TAKEOVER, outcome="aborted")
+        station.call("set_takeover", reason="stuck")
+        station.call("set_outcome", outcome="success")
+        episode, row = catalog.episode(uuid), catalog.rollout(uuid)
+        assert episode is not None and (episode.outcome, episode.state) == (
+            Outcome.SUCCESS,
+            EpisodeState.PENDING,
+        )
+        assert row is not None
+        assert (row.takeovers[0].reason, row.takeovers[0].outcome) == ("stuck", "aborted")
+    with EpisodeReader(path) as reader:
+        assert reader.footer is not None and reader.footer.rollout == facts  # the file stays as it is
+
+
+def test_labels_that_do_not_fit_are_refused(station: FakeStation) -> None:
+    with pytest.raises(StationError, match="no episode is open"):
+        station.call("set_outcome", outcome="success")
+    with pytest.raises(StationError, match="There is no outcome 'perfect'. Choose one of success, failure"):
+        station.call("set_outcome", outcome="perfect")
+    with pytest.raises(StationError, match="There is no reason 'boredom'"):
+        station.call("set_takeover", reason="boredom")
+    with pytest.raises(StationError, match="There is no takeover -1"):
+        station.call("set_takeover", takeover=-1)
+    opened(station)
+    station.call("record")
+    station.pump(5)
+    station.call("stop")
+    with pytest.raises(TeleopError, match="has no takeover 4"):
+        station.call("set_takeover", takeover=4, reason="stuck")
+    station.call("save")
+    with pytest.raises(StationError, match="no episode is open or waits for a verdict"):
+        station.call("set_outcome", outcome="success")
