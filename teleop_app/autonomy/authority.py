@@ -64,13 +64,12 @@ def _each(stages: Iterable[Stage], trigger: Trigger, following: Stage) -> _Table
 _POLICY_MODES: Final = (_M.SUPERVISED, _M.BLENDED, _M.CORRECTIVE)
 _ANY_POLICY: Final = {
     (_S.POLICY, _T.STARVE): _S.STARVED,
-    (_S.FADING, _T.STARVE): _S.STARVED,
     (_S.STARVED, _T.PROPOSE): _S.POLICY,
     (_S.RETURN, _T.PROPOSE): _S.POLICY,
     (_S.TAKEN, _T.RELEASE): _S.WAITING,
-    **_each((_S.POLICY, _S.STARVED, _S.RETURN, _S.FADING, _S.SHARED, _S.REWIND), _T.WAIT, _S.WAITING),
+    **_each((_S.POLICY, _S.STARVED, _S.RETURN, _S.REWIND), _T.WAIT, _S.WAITING),
     **_each((_S.TAKEN, _S.WAITING, _S.STARVED, _S.REWIND), _T.RESUME, _S.RETURN),
-    **_each((_S.POLICY, _S.STARVED, _S.RETURN, _S.FADING, _S.WAITING), _T.REWIND, _S.REWIND),
+    **_each((_S.POLICY, _S.STARVED, _S.RETURN, _S.WAITING), _T.REWIND, _S.REWIND),
     **_each((_S.RETURN, _S.WAITING, _S.STARVED, _S.REWIND), _T.SEIZE, _S.TAKEN),
 }
 _TOGETHER: Final = {
@@ -79,6 +78,9 @@ _TOGETHER: Final = {
     (_S.SHARED, _T.RELEASE): _S.FADING,
     (_S.SHARED, _T.RESUME): _S.FADING,
     (_S.FADING, _T.FADED): _S.POLICY,
+    (_S.FADING, _T.STARVE): _S.STARVED,
+    (_S.FADING, _T.REWIND): _S.REWIND,
+    **_each((_S.SHARED, _S.FADING), _T.WAIT, _S.WAITING),
 }
 
 TRANSITIONS: Final = MappingProxyType(

@@ -203,12 +203,12 @@ class ControlLoop:
             StationError: Somebody is engaged, the e-stop is latched, or a follower is lost.
         """
         self.refuse_unless_ready("The arms cannot go home now")
+        self._refuse_while_policy_moves("The arms cannot go home now")
         if self._states.state is ControlState.ENGAGED or self.is_driven:
             name = self._driver.name if self._driver else "an input"
             raise StationError(
                 f"The arms cannot go home while '{name}' is engaged", next_step="Release it first"
             )
-        self._refuse_while_policy_moves("The arms cannot go home now")
         self._holds.forget()
         self._motions.start_home(now_ns)
 

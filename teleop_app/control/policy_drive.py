@@ -359,9 +359,8 @@ class PolicyDrive:
         self._refused += 1
         if self._refused >= MOST_REFUSED:
             self._refused = 0
-            self.stop(
-                f"{MOST_REFUSED} of its chunks in a row were refused, the last one so: {sentence}", now_ns
-            )
+            last = sentence.rstrip(".")
+            self.stop(f"{MOST_REFUSED} of its chunks in a row were refused, the last one so: {last}", now_ns)
 
     def _led(self, goals: Sequence[ArmGoal | None]) -> Array | None:
         """Joint vector that leaders ask for; NaN for other arms."""
