@@ -55,14 +55,13 @@ class LockstepCell:
         self.config = config or StationConfig()
         self.cell = cell
         self.clock = FakeClock()
-        described = [
+        self.described = [
             ArmDescription(arm.side, arm.joint_names, arm.gripper_name, arm.tcp_site_name, arm.home_q)
             for arm in ARMS
         ]
         follower = _CellFollower(cell, self.clock)
-        self.loop = build_control_loop(
-            self.config, described, build_spec("primitive"), [follower], self.clock
-        )
+        self.spec = build_spec("primitive")
+        self.loop = build_control_loop(self.config, self.described, self.spec, [follower], self.clock)
         self._period_ns = NS_PER_S // self.config.control.rate_hz
         self._physics_ns = self.clock.now_ns()
         self._status: TaskStatus | None = None
