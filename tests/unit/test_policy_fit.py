@@ -90,7 +90,7 @@ def test_a_policy_that_tells_nothing_of_itself() -> None:
             {"observation": top('camera = "front"')},
             "image images/top",
             "mismatch",
-            "no camera 'front'. Its cameras are top, left_wrist: name one of them in observation.images[0].camera",
+            "no camera 'front'. Its cameras are top, left_wrist: name one of them in observation.images[0]",
         ),
         (
             {"observation": top('camera = "top"\nwidth = 800\nheight = 800')},

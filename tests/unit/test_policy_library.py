@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -136,3 +137,14 @@ def test_templates_that_cannot_be() -> None:
         template("pi9", CELL)
     with pytest.raises(PolicyError, match="needs an arm"):
         template("openpi", TemplateCell((), ()))
+
+
+def test_the_examples_of_the_document_are_the_templates() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
+    cell = TemplateCell((("left", 6), ("right", 6)), ("overhead", "left_wrist", "right_wrist"))
+    shown = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    names = ["openpi", "groot", "starvla", "lerobot", "scripted", "qwen-vla"]
+    for name in names:
+        assert template(name, cell) in shown, f"docs/policies.md does not show the template {name} as it is"
+    for name in TEMPLATES:
+        assert f"`{name}`" in text
