@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 
 from devices.cameras.source import CameraFormat
-from devices.lerobot.client import ANSWER_S, START_S, LerobotWorker
+from devices.lerobot.client import START_S, LerobotWorker
 from devices.lerobot.joint_map import LerobotOptions
+from devices.lerobot.process import ANSWER_S
 from devices.protocols import Array, CameraFrame
 from teleop_app.core.errors import DeviceError
 

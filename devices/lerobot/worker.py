@@ -1,9 +1,11 @@
 """Runs one LeRobot device in the interpreter that has LeRobot. Needs nothing but NumPy and LeRobot there.
 
+With the argument `policy` it hosts a policy instead (policy_worker.py).
+
 Messages in both directions: two 32-bit numbers, big endian, the lengths of a JSON text and of the bytes
-that follow it. A request is {"do": name, ...}; the answer {"ok": {...}} or {"error": sentence, "kind":
-class}. Whatever LeRobot prints goes to the standard error. A robot that is not commanded for a while is
-sent where it is; when the requests end, the device is disconnected.
+that follow it. A request is {"do": name, ...}, its bytes, if any, are its "blob"; the answer is {"ok": {...}}
+or {"error": sentence, "kind": class}. Whatever LeRobot prints goes to the standard error. A robot that is not
+commanded for a while is sent where it is; when the requests end, the device is disconnected.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import select
 import struct
 import sys
 import time
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -32,8 +34,26 @@ class RefusalError(Exception):
     """What is wrong with a request, as a sentence."""
 
 
+class Target(Protocol):
+    """What requests are put to: the methods that `allowed` names."""
+
+    allowed: frozenset[str]
+
+    def watch(self) -> None:
+        """Called many times a second while no request comes."""
+        ...
+
+    def end(self) -> None:
+        """Called when the requests end."""
+        ...
+
+
 class Device:
     """One LeRobot robot, teleoperator or camera, and what may be asked of it."""
+
+    allowed = frozenset(
+        {"make", "features", "connect", "observe", "act", "hold", "action", "frame", "disconnect"}
+    )
 
     def __init__(self) -> None:
         self.kind = ""
@@ -135,18 +155,24 @@ class Device:
             sys.stderr.write("no commands: the robot is held where it is\n")
             self.hold()
 
+    def end(self) -> None:
+        """Hold a robot and disconnect."""
+        try:
+            if self.kind == "robot" and self.device.is_connected:
+                self.hold()
+        finally:
+            self.disconnect()
 
-def serve(requests: int, answers: BinaryIO) -> None:
+
+def serve(target: Target, requests: int, answers: BinaryIO) -> None:
     """Answer requests until they end."""
-    device = Device()
-    allowed = {"make", "features", "connect", "observe", "act", "hold", "action", "frame", "disconnect"}
-    waiting = b""
+    waiting = bytearray()
     try:
         while True:
             ready, _, _ = select.select([requests], [], [], 0.05)
             if not ready:
                 try:
-                    device.watch()
+                    target.watch()
                 except Exception as error:
                     sys.stderr.write(f"the robot could not be held: {error}\n")
                 continue
@@ -155,35 +181,35 @@ def serve(requests: int, answers: BinaryIO) -> None:
                 return
             waiting += received
             while (taken := _take(waiting)) is not None:
-                request, waiting = taken
-                text, blob = _answer(device, allowed, request)
+                text, blob = _answer(target, taken)
                 answers.write(LENGTHS.pack(len(text), len(blob)) + text + blob)
                 answers.flush()
     finally:
-        try:
-            if device.kind == "robot" and device.device.is_connected:
-                device.hold()
-        finally:
-            device.disconnect()
+        target.end()
 
 
-def _take(waiting: bytes) -> tuple[dict[str, Any], bytes] | None:
+def _take(waiting: bytearray) -> dict[str, Any] | None:
+    """The next whole request, taken out of what has come."""
     if len(waiting) < LENGTHS.size:
         return None
     text, blob = LENGTHS.unpack_from(waiting)
     end = LENGTHS.size + text + blob
     if len(waiting) < end:
         return None
-    return json.loads(waiting[LENGTHS.size : LENGTHS.size + text]), waiting[end:]
+    request = json.loads(waiting[LENGTHS.size : LENGTHS.size + text])
+    if blob:
+        request["blob"] = bytes(waiting[LENGTHS.size + text : end])
+    del waiting[:end]
+    return request
 
 
-def _answer(device: Device, allowed: set[str], request: dict[str, Any]) -> tuple[bytes, bytes]:
+def _answer(target: Target, request: dict[str, Any]) -> tuple[bytes, bytes]:
     blob = b""
     try:
         name = request.pop("do")
-        if name not in allowed:
+        if name not in target.allowed:
             raise RefusalError(f"there is no request {name!r}")
-        told = getattr(device, name)(**request)
+        told = getattr(target, name)(**request)
         if isinstance(told, tuple):
             told, blob = told
         answer: dict[str, Any] = {"ok": told}
@@ -244,4 +270,5 @@ if __name__ == "__main__":
     requests_from = os.dup(0)
     with open(os.devnull) as nothing:  # a device that asks a question gets the end of the input
         os.dup2(nothing.fileno(), 0)
-    serve(requests_from, answers_to)
+    hosted = importlib.import_module("policy_worker").HostedPolicy() if "policy" in sys.argv[1:] else Device()
+    serve(hosted, requests_from, answers_to)

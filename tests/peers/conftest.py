@@ -37,13 +37,22 @@ def run_peer(peers_python: Path, tmp_path: Path) -> RunPeer:
 
     The hub is off, and its cache lies in the folder of the test.
     """
+    return _runner(peers_python, tmp_path)
 
+
+@pytest.fixture(scope="module")
+def run_peer_once(peers_python: Path, tmp_path_factory: pytest.TempPathFactory) -> RunPeer:
+    """As `run_peer`, for what a module makes once."""
+    return _runner(peers_python, tmp_path_factory.mktemp("peer"))
+
+
+def _runner(peers_python: Path, folder: Path) -> RunPeer:
     def run(script: Path, *arguments: str | Path, timeout_s: float = 170.0) -> dict[str, Any]:
         done = subprocess.run(
             [str(peers_python), str(script), *map(str, arguments)],
             env={
                 **{name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
-                "HF_HOME": str(tmp_path / "hf"),
+                "HF_HOME": str(folder / "hf"),
                 "HF_HUB_OFFLINE": "1",
                 "HF_DATASETS_OFFLINE": "1",
             },
