@@ -109,7 +109,7 @@ class InputDevice(Protocol):
         """Give the hand a sign (haptic pulse) if the device can.
 
         Args:
-            kind: `clutch`, `limit`, `stale`, `record`, `aligned` or `estop`.
+            kind: `clutch`, `limit`, `stale`, `record`, `aligned`, `estop` or `help`.
         """
         ...
 

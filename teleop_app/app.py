@@ -375,6 +375,13 @@ def _device_context(context: ProcessContext, name: str, arms: tuple[str, ...] = 
     return DeviceContext(name, arms, context.config, calibrations, context.clock)
 
 
+def _build_policy(context: ProcessContext) -> Runnable:
+    from teleop_app.station.policy import PolicyProcess
+    from teleop_app.station.policy_shelf import StationShelf
+
+    return PolicyProcess(context, StationShelf(context, partial(cell_description, context.config)))
+
+
 def _build_recorder(context: ProcessContext) -> Runnable:
     from sessions import Author, open_catalog
     from teleop_app.station.recorder import RecorderProcess
@@ -411,6 +418,7 @@ _BUILDERS: dict[str, Callable[[ProcessContext], Runnable]] = {
     "control": _build_control,
     "cameras": _build_cameras,
     "recorder": _build_recorder,
+    "policy": _build_policy,
     "operator": _build_operator,
     "gamepad": _build_gamepad,
 }

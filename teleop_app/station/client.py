@@ -17,7 +17,7 @@ from teleop_app.core.paths import DataDir, shared_memory_dir
 from teleop_app.core.ring import RingReader
 from teleop_app.core.types import InputSample, StationStatus
 
-PUBLISHERS = ("station", "control", "simulation", "cameras", "recorder", "operator", "gamepad")
+PUBLISHERS = ("station", "control", "simulation", "cameras", "recorder", "policy", "operator", "gamepad")
 """Processes that many stations have; one that a station does not have is simply silent."""
 _CARD = "station.json"
 

@@ -26,6 +26,7 @@ _CUES: Final = {
     "safety.hold": "stale",
     "safety.limit": "limit",
     "safety.estop": "estop",
+    "autonomy.help": "help",
     "recorder.started": "record",
     "recorder.stopped": "record",
 }
@@ -112,7 +113,7 @@ class InputProcess:
         self._commands: CommandServer = self._context.commands(
             {**own, "go": self.go, "halt": self.halt, "status": self.status}
         )
-        peers = ("control", "recorder", "simulation", "cameras")
+        peers = ("control", "recorder", "simulation", "cameras", "policy")
         topics = ("event", "tick", "task", "recorder") if self._worker else ("event",)
         topics = tuple({*topics, *self._observer.topics}) if self._observer else topics
         self._station = Subscriber([endpoints.publish(peer) for peer in peers], topics)

@@ -193,12 +193,13 @@ class PolicySession:
         if self.opened is None:
             return ()
         checks = list(self.opened.checks)
-        if self.execution is not self._wanted:
+        # Of what its file asks for, `checks` have told already.
+        if self.execution is not self._wanted is not self.file.execution:
             text = (
                 "The policy does not take the beginning of its next chunk; chunks are switched over instead."
             )
             checks.append(PolicyCheck("execution", self._wanted, self.execution, "warning", text))
-        if self._samples > 1 and not self.opened.facts.samples:
+        if self._samples > max(self.file.samples, 1) and not self.opened.facts.samples:
             text = "The policy draws one chunk at a time; its uncertainty is not judged by their spread."
             checks.append(PolicyCheck("samples", str(self._samples), "1", "warning", text))
         return tuple(checks)

@@ -106,7 +106,7 @@ def roster(config: StationConfig, *, gamepad: bool = True) -> tuple[ProcessRole,
             reads = "arms safety latencies"
             roles.append(_role(follower_process(arm.name), effect, reads, essential=False, niceness=-10))
     effect = "The robot holds its last position; engage anew when it is back."
-    reads = "control simulation arms safety latencies hands mobile_base lift"
+    reads = "control simulation arms safety autonomy latencies hands mobile_base lift"
     roles.append(_role("control", effect, reads))
     effect = "No images arrive; a running recording is kept and marked."
     reads = "cameras recording latencies simulation arms"
@@ -121,6 +121,9 @@ def roster(config: StationConfig, *, gamepad: bool = True) -> tuple[ProcessRole,
         "station control simulation arms cameras latencies recording sensors inputs hands mobile_base lift"
     )
     roles.append(_role("recorder", effect, reads, niceness=-5))
+    effect = "A policy that drives runs out of proposals, and the arms hold; choose it again when it is back."
+    reads = "station control simulation arms cameras safety autonomy"
+    roles.append(_role("policy", effect, reads, essential=False))
     if simulated:
         effect = "The scripted operator stops; everything else goes on."
         roles.append(_role("operator", effect, "simulation arms", essential=False))

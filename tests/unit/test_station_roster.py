@@ -40,7 +40,7 @@ driver = "webxr"
 name = "wrist"
 driver = "serial-wrench"
 """
-SIMULATED = ("simulation", "control", "cameras", "recorder", "operator", "gamepad")
+SIMULATED = ("simulation", "control", "cameras", "recorder", "policy", "operator", "gamepad")
 
 
 def test_the_default_station_has_the_processes_it_had():
@@ -56,6 +56,7 @@ def test_a_real_station_has_a_process_for_each_device():
         "cameras",
         "sensor-wrist",
         "recorder",
+        "policy",
         "input-quest",
         "gamepad",
     )
@@ -65,8 +66,9 @@ def test_a_real_station_has_a_process_for_each_device():
     assert [roles[name].niceness for name in devices] == [-10, -5, -5, -5]
     assert not roles["input-quest"].essential and roles["control"].essential
     assert "Arm 'left' holds its place" in roles["follower-left"].consequence
-    assert affected(config, ["safety"]) == ("follower-left", "follower-right", "control")
+    assert affected(config, ["safety"]) == ("follower-left", "follower-right", "control", "policy")
     assert affected(config, ["mapping"]) == ()
+    assert affected(config, ["autonomy"]) == ("control", "policy") and not roles["policy"].essential
 
 
 def test_every_process_of_a_roster_can_be_built():
