@@ -28,6 +28,8 @@ _LARGEST_STEP_RAD: Final = 0.05
 _ALIGNED_RAD: Final = 0.05
 _STALE_NS: Final = 200 * NS_PER_MS
 _WATCHDOG_S: Final = 0.1
+_TRACK_RAD_S: Final = 2.0
+_PUSHED_TURNS: Final = 3
 
 
 class Drive(StrEnum):
@@ -73,6 +75,12 @@ class LeaderArm:
         options: Of the leader.
         arm: Its name, for sentences.
         clock: The station's clock.
+        seize_rad: Pushed so far off where it is driven to, it counts as pushed by a person.
+
+    Attributes:
+        aligned: It is driven, and stands as the follower does.
+        pushed: A person pushed it while it was aligned and driven; whoever takes note of it sets it back.
+        remark: What is off, empty when nothing is.
     """
 
     def __init__(
@@ -84,7 +92,13 @@ class LeaderArm:
         options: LeaderOptions,
         arm: str,
         clock: Clock,
+        seize_rad: float = 0.12,
     ) -> None:
+        self._seize_rad = seize_rad
+        self._reach_rad = max(4 * _LARGEST_STEP_RAD, 1.5 * seize_rad)
+        self._tracks = False
+        self._pushed_turns = 0
+        self.pushed = False
         self._bus = bus
         self._layout = layout
         self._calibration = calibration
@@ -194,6 +208,7 @@ class LeaderArm:
         if self._drive is Drive.GRAVITY and self._gravity is not None:
             self._bus.write_currents(self._driven(Drive.GRAVITY), self._currents(q)[self._strong])
         elif self._drive is Drive.FOLLOW:
+            self._feel(q)
             goal = self._joints.to_raw(self._next_goal(q, dt_s))
             try:
                 self._bus.write_positions(self._driven(Drive.FOLLOW), goal[:-1])
@@ -216,18 +231,32 @@ class LeaderArm:
         goal = q.copy() if self._goal is None else self._goal
         target = self._target
         if target is not None and self._clock.now_ns() - target[1] <= _STALE_NS:
-            step = min(_LARGEST_STEP_RAD, self._options.follow_speed_rad_s * max(dt_s, 0.0))
+            # Slow until it is there; then as fast as the arm, or it would fall behind.
+            speed = _TRACK_RAD_S if self._tracks else self._options.follow_speed_rad_s
+            step = min(_LARGEST_STEP_RAD, speed * max(dt_s, 0.0))
             goal = goal + np.clip(target[0] - goal, -step, step)
             # A person who holds the leader back is not pulled harder and harder.
-            goal = np.clip(goal, q - 4 * _LARGEST_STEP_RAD, q + 4 * _LARGEST_STEP_RAD)
+            goal = np.clip(goal, q - self._reach_rad, q + self._reach_rad)
             self.aligned = bool(np.abs(target[0] - q)[:-1].max() < _ALIGNED_RAD)
+            self._tracks |= self.aligned
         goal[-1] = q[-1]
         self._goal = self._joints.limited(goal)
         return self._goal
 
+    def _feel(self, q: Array) -> None:
+        """Tell a person's push from the lag of the servos: it is larger, and lasts for several readings."""
+        off = 0.0 if self._goal is None else float(np.abs(self._goal - q)[:-1].max())
+        self._pushed_turns = self._pushed_turns + 1 if self._tracks and off > self._seize_rad else 0
+        if self._pushed_turns >= _PUSHED_TURNS:
+            self.pushed = True
+
+    def _forget_goal(self) -> None:
+        self._goal, self.aligned, self._drive = None, False, Drive.FREE
+        self._tracks, self._pushed_turns = False, 0
+
     def _let_go(self) -> None:
         """Torque off wherever a servo still answers; all of them are tried."""
-        self._goal, self.aligned, self._drive = None, False, Drive.FREE
+        self._forget_goal()
         with contextlib.suppress(DeviceError):
             self._bus.set_torque(self._every, False)
         with contextlib.suppress(DeviceError):
@@ -237,7 +266,7 @@ class LeaderArm:
         """Switch the motors over; without torque in between, so that nothing jumps."""
         self._arm_watchdog(0.0)
         self._bus.set_torque(self._every, False)
-        self._goal, self.aligned, self._drive = None, False, Drive.FREE
+        self._forget_goal()
         if drive is Drive.FREE:
             return
         driven = self._driven(drive)

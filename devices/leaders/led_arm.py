@@ -16,7 +16,7 @@ from devices.leaders.options import LeaderOptions
 from devices.servos.arm_layouts import ArmLayout
 from teleop_app.core.clock import NS_PER_MS, NS_PER_S, Clock
 from teleop_app.core.errors import DeviceError
-from teleop_app.core.types import ArmInput, Array, ControlTick
+from teleop_app.core.types import ArmInput, Array, AuthorityMode, ControlTick
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +86,7 @@ class LedArm:
         self._whole_ns = self._heard_ns = self._invalid_ns = 0
         self._seen_ns = -_SILENT_NS
         self._valid = False
+        self._policy = False
         self._text = ""
         self.lost = 0
 
@@ -180,19 +181,27 @@ class LedArm:
         drives = tick.source == place.source and tick.engaged[place.index]
         self._clutch.watch(drives, now_ns)
         arm, measured = self._arm, tick.measured[place.span]
+        self._policy = tick.autonomy is not None and tick.autonomy.mode is not AuthorityMode.MANUAL
+        if arm is not None and arm.pushed:
+            arm.pushed = False
+            if self._policy:
+                self._seize(arm, now_ns)
         alike = place.pose_of is None and measured.size == len(self._layout.joints)
         if arm is not None and alike and np.isfinite(measured).all():
             self._seen_ns = now_ns
             arm.lead_to(measured, now_ns)
 
     def engage(self, on: bool) -> None:
-        """Ask control to engage this leader, or let go.
+        """Ask control to engage this leader, or let go. In use beside a policy, it is set free for that.
 
         Raises:
             DeviceError: It is driven by its motors.
         """
         arm = self._arm
         if on and arm is not None and arm.drive is Drive.FOLLOW:
+            if self._policy:
+                self._seize(arm, self._clock.now_ns())
+                return
             raise DeviceError(
                 f"The leader {self.place.name!r} is driven to its arm", next_step="Set it free first"
             )
@@ -219,6 +228,12 @@ class LedArm:
         arm.want(on)
 
     # Inside.
+
+    def _seize(self, arm: LeaderArm, now_ns: int) -> None:
+        """A person takes the leader that follows what a policy does: it is set free, and asks to engage."""
+        logger.info("the leader %s takes over", self.place.name)
+        arm.want(False)
+        self._clutch.engage(True, now_ns)
 
     def _asked(self, reading: LeaderReading, now_ns: int) -> ArmInput:
         gripper, joints = float(reading.q[-1]), reading.q[:-1].copy()

@@ -42,7 +42,8 @@ def make_leader(
             calibration = load_calibration(context.calibrations, own, driver, layout, name)
             gravity = gravity_model(layout.name) if options.gravity_compensation > 0.0 else None
             bus = make_bus(found, options.baud, context.clock)
-            return LeaderArm(bus, layout, calibration, gravity, options, name, context.clock)
+            seize_rad = context.config.autonomy.seize_rad
+            return LeaderArm(bus, layout, calibration, gravity, options, name, context.clock, seize_rad)
 
         arms.append(LedArm(place, layout, options, make_arm, context.clock, arrived))
     return ServoLeader(context.name, arms, arrived)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,16 @@ from teleop_app.core.calibration import ArmCalibration, CalibrationStore
 from teleop_app.core.clock import NS_PER_S, MonotonicClock
 from teleop_app.core.config import ArmSection, StationConfig
 from teleop_app.core.errors import ConfigError, DeviceError
-from teleop_app.core.types import Actor, ArmInput, ControlState, ControlTick, InputSample
+from teleop_app.core.types import (
+    Actor,
+    ArmInput,
+    AuthorityMode,
+    AutonomyPhase,
+    AutonomyTick,
+    ControlState,
+    ControlTick,
+    InputSample,
+)
 
 ARMS = {
     "so101": ("feetech-leader", FEETECH_ARMS["so101"]),
@@ -297,6 +307,63 @@ def test_a_leader_is_driven_to_its_arm_in_small_steps_and_set_free_again(rig: Ri
         rig.until(leader, lambda _: leader.state == "free")
         assert not rig.arm.torque_on
         assert np.allclose(rig.arm.q[:-1], 0.3, atol=0.06)
+    finally:
+        leader.stop()
+
+
+@pytest.mark.parametrize("mode", [AuthorityMode.SUPERVISED, AuthorityMode.MANUAL])
+def test_a_leader_that_is_pushed_off_its_arm_takes_over_from_a_policy_only(
+    so101: Rig, mode: AuthorityMode
+) -> None:
+    so101.arm.pose([0.1] * 5 + [0.5])
+    news = tick(np.concatenate([np.full(LEFT, 9.0), np.full(5, 0.1), [0.5]]))
+    part = AutonomyTick(mode, AutonomyPhase.POLICY, 0, 1.0, 1, 0.0, 1)
+    news = replace(news, autonomy=part)
+    leader = so101.leader(clutch="key")
+    leader.start()
+    try:
+        so101.until(leader, valid)
+        leader.observe(news)
+        leader.follow(True)
+
+        def there(_: InputSample) -> bool:
+            leader.observe(news)
+            return leader.state == "aligned"
+
+        so101.until(leader, there)
+        held = time.monotonic() + 0.5
+
+        def pushed(sample: InputSample) -> bool:
+            so101.arm.pose([0.1, 0.28, 0.1, 0.1, 0.1, 0.5])  # a hand holds it there
+            leader.observe(news)
+            return sample.arms["right"].clutch or time.monotonic() > held
+
+        seized = so101.until(leader, pushed).arms["right"]
+        assert seized.clutch is (mode is AuthorityMode.SUPERVISED)
+        if seized.clutch:
+            assert leader.state == "free" and not so101.arm.torque_on
+            assert seized.joints is not None and seized.joints[1] > 0.2
+    finally:
+        leader.stop()
+
+
+def test_beside_a_policy_the_key_takes_a_driven_leader_over(so101: Rig) -> None:
+    so101.arm.pose([0.1] * 5 + [0.5])
+    news = tick(np.concatenate([np.full(LEFT, 9.0), np.full(5, 0.1), [0.5]]))
+    leader = so101.leader(clutch="key")
+    leader.start()
+    try:
+        so101.until(leader, valid)
+        leader.observe(news)
+        leader.follow(True)
+        so101.until(leader, lambda _: leader.state in ("follow", "aligned"))
+        with pytest.raises(DeviceError, match="is driven to its arm"):
+            leader.engage(True)
+        part = AutonomyTick(AuthorityMode.SUPERVISED, AutonomyPhase.POLICY, 0, 1.0, 1, 0.0, 1)
+        leader.observe(replace(news, autonomy=part))
+        leader.engage(True)
+        so101.until(leader, lambda sample: sample.arms["right"].clutch)
+        assert leader.state == "free"
     finally:
         leader.stop()
 
