@@ -68,6 +68,28 @@ class FrameGrid:
         """Number of rows."""
         return len(self.instant_ns)
 
+    def part(self, tracks: Sequence[VideoTrack], start: int, stop: int) -> FrameGrid:
+        """Rows start..stop-1 as a grid of their own.
+
+        Args:
+            tracks: Of the cameras, in order.
+            start: First row.
+            stop: The row behind the last.
+        """
+        cameras = tuple(
+            replace(
+                camera,
+                packet=camera.packet[start:stop],
+                repeated=camera.repeated[start:stop],
+                capture_ns=camera.capture_ns[start:stop],
+                first_is_keyframe=bool(track.keyframe[camera.packet[start]])
+                and not bool(camera.repeated[start]),
+                trimmed=0,
+            )
+            for camera, track in zip(self.cameras, tracks, strict=True)
+        )
+        return FrameGrid(self.fps, self.first_seq + start, self.instant_ns[start:stop], cameras)
+
     @property
     def grid_error_ns(self) -> IntArray:
         """Each row's instant minus row 0's, minus frame_index / fps, shape (rows,)."""

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from recorders.exporters.presets import PRESETS, WEIGHTED
 from teleop_app.core.errors import ExportError
 
 EXTRAS: dict[str, str] = {
@@ -19,7 +20,8 @@ EXTRAS: dict[str, str] = {
     "intervention": "intervention: a person drives in an episode that a policy or script drives too",
     "actor": "actor: who drives (human, script, policy, none)",
     "commanded": "action.commanded: the joint vector before the safety supervisor",
-    "outcome": "next.done and next.success: the last row, and whether it ended in success",
+    "outcome": "next.done, next.success, next.reward: the last row, and whether it ended in success",
+    "autonomy": "action.policy, action.human, autonomy.*, outcome: proposal, authority, takeover, chunk",
 }
 """Optional features by name."""
 
@@ -30,7 +32,8 @@ DEFAULT_EXTRAS = ("velocity", "effort", "force", "bodies", "skew", "intervention
 """
 
 TASK_TEXTS = ("instruction", "task")
-_PREPARING = ("extras", "cameras", "task_text", "with_preroll")
+_PREPARING = ("extras", "cameras", "task_text", "with_preroll", "preset", "pre_intervention_s")
+_MAX_WINDOW_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class LeRobotOptions:
         robot_type: Written into info.json; empty for the episodes' own.
         overwrite: Replace a dataset that is already there.
         append: Add to a dataset that is already there; episodes it holds are passed over.
+        preset: One of `PRESETS`, empty for all rows as they are.
+        pre_intervention_s: With weights: how long before a takeover a sample counts as leading to it [s].
         with_preroll: Rows begin with what was kept before the record key, not with the key.
         chunks_size: Files a folder.
         data_files_size_in_mb: Limit of a data file.
@@ -57,6 +62,8 @@ class LeRobotOptions:
     overwrite: bool = False
     append: bool = False
     with_preroll: bool = False
+    preset: str = ""
+    pre_intervention_s: float = 1.0
     chunks_size: int = 1000
     data_files_size_in_mb: int = 100
     video_files_size_in_mb: int = 200
@@ -69,6 +76,19 @@ class LeRobotOptions:
         """
         _known("extra", self.extras, EXTRAS)
         _known("task text", (self.task_text,), TASK_TEXTS)
+        if self.preset:
+            _known("preset", (self.preset,), PRESETS)
+        if not 0.0 <= self.pre_intervention_s <= _MAX_WINDOW_S:
+            raise ExportError(
+                f"{self.pre_intervention_s:g} s before a takeover are not possible",
+                why=f"the limit is {_MAX_WINDOW_S:g} s",
+            )
+        if self.append and self.preset in WEIGHTED:
+            raise ExportError(
+                f"Episodes cannot be added with the preset '{self.preset}'",
+                why="the weights of the rows that are there would change",
+                next_step="Export all episodes together",
+            )
         if self.overwrite and self.append:
             raise ExportError("A dataset cannot be both replaced and added to", next_step="Choose one")
         if self.cameras is not None and not self.cameras:

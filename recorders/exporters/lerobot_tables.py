@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,8 +14,12 @@ import pyarrow.parquet as pq
 from recorders.exporters.lerobot_layout import DEFAULT_FEATURES, FileIndex, timestamps
 from recorders.exporters.lerobot_plan import DatasetPlan, EpisodePlace
 from recorders.exporters.prepared import TABLE, PreparedEpisode
+from recorders.exporters.rows import SAMPLE_CLASS
 from recorders.exporters.statistics import Stats, column_stats
 from teleop_app.core.errors import ExportError
+
+SAMPLE_WEIGHT = "sample_weight"
+"""The column that depends on all episodes together."""
 
 
 def placed_columns(episode: PreparedEpisode, place: EpisodePlace) -> dict[str, np.ndarray]:
@@ -42,6 +46,7 @@ def write_tables(
     folders: Sequence[Path],
     plan: DatasetPlan,
     features: Sequence[str],
+    weights: Mapping[str, float],
 ) -> None:
     """Write every data file of the plan, and prove its row count.
 
@@ -50,7 +55,8 @@ def write_tables(
         episodes: In order.
         folders: Where each was prepared.
         plan: Their places.
-        features: Table features to include, without those of `DEFAULT_FEATURES`.
+        features: Table features to include, without those of `DEFAULT_FEATURES` and `SAMPLE_WEIGHT`.
+        weights: Of each class of sample, for `SAMPLE_WEIGHT`; empty for none.
 
     Raises:
         ExportError: A file does not hold the rows it was written for.
@@ -66,6 +72,9 @@ def write_tables(
             writer: pq.ParquetWriter | None = None
             for number in numbers:
                 table = pq.read_table(folders[number] / TABLE, columns=list(features))
+                if weights:
+                    of_rows = [weights[name] for name in table[SAMPLE_CLASS].to_pylist()]
+                    table = table.append_column(SAMPLE_WEIGHT, pa.array(of_rows, pa.float32()))
                 for name, values in placed_columns(episodes[number], plan.places[number]).items():
                     table = table.append_column(name, pa.array(values))
                 if writer is None:

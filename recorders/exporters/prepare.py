@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -24,9 +25,10 @@ from recorders.exporters.prepared import (
     save_prepared,
 )
 from recorders.exporters.reencode import reencode
-from recorders.exporters.rows import episode_rows
+from recorders.exporters.rows import SAMPLE_CLASS, Column, episode_rows
 from recorders.exporters.source import EpisodeSource
 from recorders.exporters.statistics import ImageStats, Stats, column_stats, sample_count, to_json
+from recorders.exporters.units import ExportUnit
 from recorders.picture_chain import PictureChain
 from recorders.resample import to_seconds
 from recorders.schema import EpisodeHeader, VideoTrack
@@ -43,15 +45,20 @@ def selected_cameras(header: EpisodeHeader, options: LeRobotOptions) -> tuple[st
 
 
 def prepare_episode(
-    source: EpisodeSource, folder: Path, options: LeRobotOptions, on_bytes: Callable[[int], None]
+    source: EpisodeSource,
+    folder: Path,
+    options: LeRobotOptions,
+    on_bytes: Callable[[int], None],
+    unit: ExportUnit,
 ) -> PreparedEpisode:
-    """Read an episode once and write what a dataset needs of it into `folder`.
+    """Read an episode, or a stretch of one, once and write what a dataset needs of it into `folder`.
 
     Args:
         source: The episode.
         folder: Made anew.
         options: Choices.
         on_bytes: Told the size of every packet handled.
+        unit: Which rows, and what people said of the episode.
 
     Raises:
         ExportError: The episode cannot be part of a dataset.
@@ -60,8 +67,11 @@ def prepare_episode(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     header = source.header
-    tracks = [source.video(name) for name in selected_cameras(header, options)]
-    grid = common_grid(header.uuid, tracks, 0 if options.with_preroll else header.start_ns)
+    tracks, grid = episode_grid(source, options)
+    total = grid.rows
+    if unit.span is not None:
+        grid = grid.part(tracks, *unit.span)
+    first_row = unit.span[0] if unit.span is not None else 0
     videos: list[PreparedVideo] = []
     image_stats: dict[str, Stats] = {}
     for track, camera in zip(tracks, grid.cameras, strict=True):
@@ -72,7 +82,8 @@ def prepare_episode(
         grid,
         cameras=tuple(c.showing(v.repeated_rows) for c, v in zip(grid.cameras, videos, strict=True)),
     )
-    rows = episode_rows(source, grid, options)
+    to_end = first_row + grid.rows == total
+    rows = episode_rows(source, grid, options, unit.judgement, to_end=to_end)
     columns = rows.columns
     table = pa.table({name: arrow_column(column) for name, column in columns.items()})
     pq.write_table(table, folder / TABLE, compression="snappy")
@@ -82,7 +93,8 @@ def prepare_episode(
         if not isinstance(column.values, list)
     } | image_stats
     prepared = PreparedEpisode(
-        options=options.staging_key,
+        options=unit.staging_key(options),
+        key=unit.key,
         uuid=header.uuid,
         rows=grid.rows,
         fps=grid.fps,
@@ -92,7 +104,8 @@ def prepare_episode(
         absent=rows.absent,
         videos=tuple(videos),
         stats={name: to_json(values) for name, values in stats.items()},
-        origin=_origin(source, grid),
+        origin=_origin(source, grid, unit),
+        classes=_class_counts(columns),
         sync=source.footer.sync if source.footer else (),
         trimmed=sum(camera.trimmed for camera in grid.cameras),
         state_error_max_s=rows.state_error_max_s,
@@ -103,7 +116,23 @@ def prepare_episode(
     return prepared
 
 
-def _origin(source: EpisodeSource, grid: FrameGrid) -> dict[str, object]:
+def episode_grid(source: EpisodeSource, options: LeRobotOptions) -> tuple[list[VideoTrack], FrameGrid]:
+    """The selected cameras of an episode, and its rows.
+
+    Raises:
+        ExportError: They have no rows in common.
+    """
+    header = source.header
+    tracks = [source.video(name) for name in selected_cameras(header, options)]
+    return tracks, common_grid(header.uuid, tracks, 0 if options.with_preroll else header.start_ns)
+
+
+def _class_counts(columns: Mapping[str, Column]) -> dict[str, int]:
+    column = columns.get(SAMPLE_CLASS)
+    return dict(Counter(column.values)) if column is not None and isinstance(column.values, list) else {}
+
+
+def _origin(source: EpisodeSource, grid: FrameGrid, unit: ExportUnit) -> dict[str, object]:
     header, footer = source.header, source.footer
     start_utc_ns = int(grid.instant_ns[0]) - header.anchor_monotonic_ns + header.anchor_utc_ns
     return {
@@ -111,7 +140,8 @@ def _origin(source: EpisodeSource, grid: FrameGrid) -> dict[str, object]:
         "task": header.task,
         "instruction": header.instruction,
         "paraphrases": list(header.paraphrases),
-        "outcome": footer.outcome if footer else "unknown",
+        "outcome": unit.judgement.outcome,
+        "rows": list(unit.span) if unit.span is not None else None,
         "operator": header.operator,
         "session": header.session,
         "station": header.station,

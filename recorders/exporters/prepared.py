@@ -71,7 +71,8 @@ class PreparedEpisode(BaseModel):
     """Everything about the episode but its packets and rows, which lie beside it.
 
     Attributes:
-        options: `LeRobotOptions.staging_key` it was prepared with.
+        options: `ExportUnit.staging_key` it was prepared with.
+        key: Of the unit.
         uuid: Episode.
         rows: Frames.
         fps: Rate of the grid.
@@ -83,6 +84,7 @@ class PreparedEpisode(BaseModel):
         stats: Feature -> statistic -> list; features that depend on the place in the dataset are not here.
         origin: Provenance for the dataset's `meta/teleop.json`.
         sync: How far apart the samples of every two recorded streams are.
+        classes: Rows by class of sample, where the preset has weights.
         trimmed: Frames outside the common span.
         state_error_max_s: See `EpisodeReport`.
         action_age_max_s: See `EpisodeReport`.
@@ -92,6 +94,7 @@ class PreparedEpisode(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     options: str
+    key: str
     uuid: str
     rows: int
     fps: int
@@ -103,6 +106,7 @@ class PreparedEpisode(BaseModel):
     stats: dict[str, dict[str, list[Any]]]
     origin: dict[str, object]
     sync: tuple[SyncPair, ...] = ()
+    classes: dict[str, int] = {}
     trimmed: int
     state_error_max_s: float
     action_age_max_s: float

@@ -7,16 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recorders.exporters.authority_rows import RowAuthority, row_authority, sample_classes
+from recorders.exporters.autonomy_rows import Values, autonomy_columns, end_columns
 from recorders.exporters.body_rows import body_columns
 from recorders.exporters.grid import FrameGrid
 from recorders.exporters.lerobot_options import LeRobotOptions
-from recorders.exporters.source import EpisodeSource
-from recorders.resample import hold, hold_index, interpolate, to_seconds
+from recorders.exporters.presets import WEIGHTED
+from recorders.exporters.source import EpisodeSource, Judgement
+from recorders.resample import hold, interpolate, to_seconds
 from recorders.schema import Array, JointTrack
 from teleop_app.core.errors import ExportError
 
 STATE = "observation.state"
 ACTION = "action"
+SAMPLE_CLASS = "sample_class"
+_RECAP = ("autonomy.policy", "autonomy.version", "autonomy.phase", "autonomy.takeover", "outcome")
+_AUTHORITY = frozenset({"intervention", "actor", "autonomy"})
+_LEROBOT = {"f": "float32", "b": "bool", "i": "int64"}
+"""LeRobot's name by NumPy's kind of number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +32,7 @@ class Column:
     """One feature of the table.
 
     Attributes:
-        dtype: LeRobot's name: `float32`, `bool` or `string`.
+        dtype: LeRobot's name: `float32`, `int64`, `bool` or `string`.
         names: Of the elements; None for a scalar.
         values: Shape (rows, n) for vectors, (rows,) for scalars; a list for strings.
     """
@@ -56,11 +64,25 @@ class EpisodeRows:
     action_age_max_s: float
 
 
-def episode_rows(source: EpisodeSource, grid: FrameGrid, options: LeRobotOptions) -> EpisodeRows:
+def episode_rows(
+    source: EpisodeSource,
+    grid: FrameGrid,
+    options: LeRobotOptions,
+    judgement: Judgement,
+    *,
+    to_end: bool = True,
+) -> EpisodeRows:
     """Read an episode off at its rows' instants.
 
     Measured streams are interpolated linearly. The action is the sent command in force at the instant,
     that is the last one sent at or before it: nothing from the future leaks into a row.
+
+    Args:
+        source: The episode.
+        grid: Its rows.
+        options: Choices.
+        judgement: What people said of it.
+        to_end: The last row is the last one of the recording.
 
     Raises:
         ExportError: No measured or sent samples, or a value that is not finite.
@@ -85,7 +107,7 @@ def episode_rows(source: EpisodeSource, grid: FrameGrid, options: LeRobotOptions
                 absent[name] = f"the followers reported no joint {extra}"
     if "force" in wanted:
         _force(source, grid, columns, absent)
-    if "commanded" in wanted:
+    if wanted & {"commanded", "autonomy"}:
         track = source.joints("commanded")
         if len(track.capture_ns):
             value = hold(track.capture_ns, track.position, grid.instant_ns).value
@@ -97,13 +119,19 @@ def episode_rows(source: EpisodeSource, grid: FrameGrid, options: LeRobotOptions
         columns |= {name: _vector(uuid, name, *parts) for name, parts in found.items()}
         absent |= without
     _timing(grid, wanted, columns)
-    if wanted & {"intervention", "actor"}:
-        _actors(source, grid, wanted, columns, absent)
-    if "outcome" in wanted:
-        last = np.arange(grid.rows) == grid.rows - 1
-        columns["next.done"] = Column("bool", None, last)
-        succeeded = source.footer is not None and source.footer.outcome == "success"
-        columns["next.success"] = Column("bool", None, last & succeeded)
+    if wanted & _AUTHORITY or options.preset:
+        authority = row_authority(source, grid.instant_ns)
+        if authority is None:
+            absent |= dict.fromkeys(wanted & _AUTHORITY, "no control ticks were recorded")
+        else:
+            columns |= _authority(authority, wanted, options, grid.fps)
+            if "autonomy" in wanted or options.preset == "recap":
+                found = autonomy_columns(source, authority, grid.instant_ns, action.value, judgement)
+                chosen = found if "autonomy" in wanted else {name: found[name] for name in _RECAP}
+                columns |= {name: _column(uuid, name, *parts) for name, parts in chosen.items()}
+    if wanted & {"outcome", "autonomy"} or options.preset == "recap":
+        ends = end_columns(grid.rows, judgement.outcome, whole=to_end)
+        columns |= {name: _column(uuid, name, None, values) for name, values in ends.items()}
     return EpisodeRows(
         columns,
         absent,
@@ -162,21 +190,26 @@ def _floats(names: tuple[str, ...], values: Array) -> Column:
     return Column("float32", names, narrow[:, 0] if len(names) == 1 else narrow)
 
 
-def _actors(
-    source: EpisodeSource,
-    grid: FrameGrid,
-    wanted: set[str],
-    columns: dict[str, Column],
-    absent: dict[str, str],
-) -> None:
-    ticks = source.ticks()
-    if len(ticks.capture_ns) == 0:
-        absent.update({name: "no control ticks were recorded" for name in wanted & {"intervention", "actor"}})
-        return
-    actors = [ticks.actor[i] for i in hold_index(ticks.capture_ns, grid.instant_ns)]
-    if "actor" in wanted:
-        columns["actor"] = Column("string", None, actors)
-    if "intervention" in wanted:
-        autonomous = bool({"policy", "script"} & set(ticks.actor))
-        taken_over = np.array([autonomous and actor == "human" for actor in actors])
-        columns["intervention"] = Column("bool", None, taken_over)
+def _authority(
+    authority: RowAuthority, wanted: set[str], options: LeRobotOptions, fps: int
+) -> dict[str, Column]:
+    found: dict[str, Column] = {}
+    if wanted & {"actor", "autonomy"}:
+        found["actor"] = Column("string", None, authority.actor)
+    if wanted & {"intervention", "autonomy"} or options.preset == "recap":
+        found["intervention"] = Column("bool", None, authority.intervention)
+    if options.preset == "recap":
+        found["intervention_forced_positive"] = Column("bool", None, authority.intervention)
+    if options.preset in WEIGHTED:
+        classes = sample_classes(authority, fps, options.pre_intervention_s)
+        found[SAMPLE_CLASS] = Column("string", None, classes)
+    return found
+
+
+def _column(uuid: str, feature: str, names: tuple[str, ...] | None, values: Values) -> Column:
+    if isinstance(values, list):
+        return Column("string", names, values)
+    if names is not None:
+        return _vector(uuid, feature, names, values)
+    dtype = _LEROBOT[values.dtype.kind]
+    return Column(dtype, None, values.astype(dtype))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from recorders.schema import (
+    AutonomyTrack,
     EpisodeFooter,
     EpisodeHeader,
     ForceTrack,
@@ -16,6 +19,34 @@ from recorders.schema import (
     TickTrack,
     VideoTrack,
 )
+from teleop_app.core.types import PolicyChunk
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What people said of an episode, maybe after it was recorded.
+
+    Attributes:
+        outcome: `success`, `failure` or `unknown`.
+        takeovers: Reason and outcome by number.
+    """
+
+    outcome: str = "unknown"
+    takeovers: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Changes with what is said."""
+        said = repr((self.outcome, sorted(self.takeovers.items())))
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def judgement_of(footer: EpisodeFooter | None) -> Judgement:
+    """What was said until the recording ended."""
+    if footer is None:
+        return Judgement()
+    takeovers = footer.rollout.takeovers if footer.rollout is not None else ()
+    return Judgement(footer.outcome, {each.number: (each.reason, each.outcome) for each in takeovers})
 
 
 class EpisodeSource(Protocol):
@@ -55,6 +86,14 @@ class EpisodeSource(Protocol):
 
     def ticks(self) -> TickTrack:
         """Control ticks."""
+        ...
+
+    def autonomy(self) -> AutonomyTrack:
+        """The ticks with a policy in use; without samples where there were none."""
+        ...
+
+    def chunks(self) -> tuple[PolicyChunk, ...]:
+        """Chunks that policies proposed."""
         ...
 
 

@@ -12,9 +12,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from recorders.exporters.lerobot import export_lerobot
 from recorders.exporters.lerobot_options import DEFAULT_EXTRAS, LeRobotOptions
+from recorders.exporters.presets import PRESETS
 from recorders.exporters.report import ExportProgress, ExportReport
+from recorders.exporters.source import Judgement
 from sessions.repository import open_catalog
-from sessions.rows import Author
+from sessions.rows import Author, EpisodeRow, RolloutRow
 from sessions.states import EpisodeState, Outcome
 from teleop_app.commands.episodes import OutcomesOption, StatesOption, TaskOption, find_episodes, resolve
 from teleop_app.commands.options import (
@@ -44,6 +46,12 @@ def lerobot(
     ] = None,
     camera: Annotated[list[str] | None, typer.Option("--camera", help="Only these cameras.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a dataset that is there.")] = False,
+    preset: Annotated[
+        str, typer.Option("--preset", help="Cut or weigh rollouts: " + ", ".join(PRESETS) + ".")
+    ] = "",
+    pre_intervention_s: Annotated[
+        float, typer.Option("--pre-intervention-s", help="With weights: what leads to a takeover [s].")
+    ] = LeRobotOptions.pre_intervention_s,
     append: Annotated[bool, typer.Option(help="Add to a dataset that is there.")] = False,
     with_preroll: Annotated[
         bool, typer.Option("--with-preroll", help="Begin before the record key, with what was kept.")
@@ -58,10 +66,12 @@ def lerobot(
         overwrite=overwrite,
         append=append,
         with_preroll=with_preroll,
+        preset=preset,
+        pre_intervention_s=pre_intervention_s,
     )
     data = chosen_data_dir(data_dir).create()
-    paths = _select(data, episode or [], task, state, outcome)
-    report = _export(paths, out, options, quiet=as_json)
+    paths, judgements = _select(data, episode or [], task, state, outcome)
+    report = _export(paths, out, options, judgements, quiet=as_json)
     if as_json:
         print_json(asdict(report) | {"speed": report.speed})
     else:
@@ -70,7 +80,8 @@ def lerobot(
 
 def export_to(data: DataDir, out: Path) -> None:
     """Export every kept episode with the default options and a progress bar."""
-    _tell(_export(_select(data, [], "", None, None), out, LeRobotOptions(), quiet=False))
+    paths, judgements = _select(data, [], "", None, None)
+    _tell(_export(paths, out, LeRobotOptions(), judgements, quiet=False))
 
 
 def _tell(report: ExportReport) -> None:
@@ -92,22 +103,38 @@ def _select(
     task: str,
     states: list[EpisodeState] | None,
     outcomes: list[Outcome] | None,
-) -> list[Path]:
+) -> tuple[list[Path], dict[str, Judgement]]:
+    """Files in order of time, and what people said of each."""
     with open_catalog(data.root, Author.person("command line")) as catalog:
         if uuids:
             rows = [resolve(catalog, uuid) for uuid in uuids]
         else:
             kept = states or [EpisodeState.SAVED, EpisodeState.PENDING]
             rows = find_episodes(catalog, task=task, states=kept, outcomes=outcomes)
+        rollouts = catalog.rollouts_of(row.uuid for row in rows)
     if not rows:
         raise ExportError(
             "No episode matches", next_step="Record some with `teleop record`, or see `teleop episodes list`"
         )
     rows.sort(key=lambda row: row.started_utc_ns)
-    return [data.root / row.path for row in rows]
+    return [data.root / row.path for row in rows], {
+        row.uuid: _judgement(row, rollouts.get(row.uuid)) for row in rows
+    }
 
 
-def _export(paths: list[Path], out: Path, options: LeRobotOptions, *, quiet: bool) -> ExportReport:
+def _judgement(row: EpisodeRow, rollout: RolloutRow | None) -> Judgement:
+    takeovers = rollout.takeovers if rollout is not None else ()
+    return Judgement(row.outcome.value, {each.number: (each.reason, each.outcome) for each in takeovers})
+
+
+def _export(
+    paths: list[Path],
+    out: Path,
+    options: LeRobotOptions,
+    judgements: dict[str, Judgement],
+    *,
+    quiet: bool,
+) -> ExportReport:
     columns = (
         TextColumn("{task.description:<8}"),
         BarColumn(),
@@ -126,4 +153,4 @@ def _export(paths: list[Path], out: Path, options: LeRobotOptions, *, quiet: boo
                 count=f"{progress.episodes_done}/{progress.episodes_total} episodes",
             )
 
-        return export_lerobot(paths, out, options, show)
+        return export_lerobot(paths, out, options, show, judgements=judgements)

@@ -25,7 +25,7 @@ def episode(uuid="e", rows=30, size=100, sets="s", task="wave", fps=30):
         size=size, skew_max_s=0.0,
     )  # fmt: skip
     return PreparedEpisode(
-        options="", uuid=uuid, rows=rows, fps=fps, task=task, robot_type="r", columns={}, absent={},
+        options="", key=uuid, uuid=uuid, rows=rows, fps=fps, task=task, robot_type="r", columns={}, absent={},
         videos=(video,), stats={}, origin={}, trimmed=0, state_error_max_s=0, action_age_max_s=0,
         grid_error_max_s=0,
     )  # fmt: skip
