@@ -19,6 +19,7 @@ from teleop_app.commands import (
     export,
     headset,
     importing,
+    policy,
     record,
     replay,
     station,
@@ -46,6 +47,7 @@ app.add_typer(episodes.app, name="episodes")
 app.add_typer(export.app, name="export")
 app.add_typer(calibrate.app, name="calibrate")
 app.add_typer(devices.app, name="devices")
+app.add_typer(policy.app, name="policy")
 app.command("record")(record.record)
 app.command("replay")(replay.replay)
 app.command("verify")(store.verify)

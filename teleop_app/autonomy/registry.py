@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from teleop_app.core.config import field_problems
 from teleop_app.core.errors import ConfigError, PolicyError
-from teleop_app.core.policy import Policy, PolicyContext, PolicyDriver
+from teleop_app.core.policy import Policy, PolicyContext, PolicyDriver, PolicyOptions
 
 logger = logging.getLogger(__name__)
 
@@ -81,15 +81,27 @@ def make_policy(driver_name: str, context: PolicyContext, options: Mapping[str, 
         ConfigError: There is no such driver, or its settings are wrong; all of them are listed.
         PolicyError: The driver cannot be used.
     """
+    driver, settings = options_of(driver_name, context.name, options)
+    return driver.make(context, settings)
+
+
+def options_of(
+    driver_name: str, policy_name: str, options: Mapping[str, Any]
+) -> tuple[PolicyDriver, PolicyOptions]:
+    """A driver and the validated settings of one of its policies; nothing is made.
+
+    Raises:
+        ConfigError: There is no such driver, or its settings are wrong; all of them are listed.
+        PolicyError: The driver cannot be used.
+    """
     driver = find_driver(driver_name)
     try:
-        settings = driver.options.model_validate(dict(options))
+        return driver, driver.options.model_validate(dict(options))
     except ValidationError as error:
         listed = "; ".join(f"{place}: {problem}" for place, problem in field_problems(error).items())
         raise ConfigError(
-            f"The options of the policy {context.name!r} ({driver_name}) are wrong", why=listed
+            f"The options of the policy {policy_name!r} ({driver_name}) are wrong", why=listed
         ) from error
-    return driver.make(context, settings)
 
 
 def _load(point: EntryPoint) -> PolicyDriver:
