@@ -249,19 +249,17 @@ class Application(QObject):
         self._fault = fault
 
     def _on_help(self, text: str) -> None:
-        """The policy asks for help, on whatever page; empty when it was answered."""
-        banner = self.window.banner
-        if text:
-            here = self.window.current_title == "Autonomy"
-            banner.show_sentence(
-                f"{text} {self.actions.key_label('clutch')} takes over.",
-                role=Role.POLICY,
-                act="" if here else "Open Autonomy",
-                callback=lambda: self.window.show_titled("Autonomy"),
+        """The policy asks for help while another page is shown; empty when it was answered."""
+        window = self.window
+        if text and window.current_title != "Autonomy":
+            window.banner.show_sentence(
+                text, role=Role.POLICY, act="Open Autonomy", callback=lambda: window.show_titled("Autonomy")
             )
-            self._help = banner.sentence
-        elif self._help and banner.sentence == self._help:
-            banner.clear()
+            self._help = text
+        elif not text and self._help:
+            if window.banner.sentence == self._help:
+                window.banner.clear()
+            self._help = ""
 
     def _on_recorder(self, status: RecorderStatus) -> None:
         self._recorder = status

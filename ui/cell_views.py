@@ -62,8 +62,7 @@ class CellViews(QObject):
         self._feed: SceneFeed | None = None
         self._add_scene(scene)
         self._preview = PreviewTiles(bridge, self.cameras, self._setups, self.scene_view)
-        if settings is not None:
-            self.mosaic.choose_named(str(settings.value(key, "")))
+        self.restore_large()
         self.mosaic.largeChanged.connect(self._remember_large)
         bridge.frameArrived.connect(self._on_frame)
         bridge.worldChanged.connect(self._on_world)
@@ -99,6 +98,11 @@ class CellViews(QObject):
         note.setAlignment(Qt.AlignmentFlag.AlignCenter)
         note.setProperty("kind", "muted")
         self.mosaic.add(WidgetTile(SCENE_TILE, note))
+
+    def restore_large(self) -> None:
+        """Gives the large place to the view that had it last, if it is there."""
+        if self._settings is not None:
+            self.mosaic.choose_named(str(self._settings.value(self._key, "")))
 
     def refresh(self) -> None:
         """Brings badges, rates and sizes of the tiles to what the cameras and the recorder say."""

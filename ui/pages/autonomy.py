@@ -16,14 +16,15 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from teleop_app.core.types import AuthorityMode
+from teleop_app.core.types import AuthorityMode, ControlTick, PolicyChunk
 from ui import theme
 from ui.actions import ActionRegistry
 from ui.bridge import StationBridge
 from ui.cell_views import CellViews
+from ui.chunk_pictures import ChunkPictures
 from ui.drive_keys import DriveKeys
 from ui.gl.scene_feed import SceneSource
-from ui.theme import FontSize
+from ui.theme import FontSize, Role
 from ui.viewmodels.autonomy import AutonomyModel, AutonomyView
 from ui.viewmodels.autonomy_takeovers import REASONS
 from ui.viewmodels.collect_view import CollectView
@@ -33,11 +34,16 @@ from ui.widgets.authority_buttons import ActionButton, PolicyButton, RolloutButt
 from ui.widgets.authority_modes import ModeSelector
 from ui.widgets.authority_takeovers import TakeoverList
 from ui.widgets.authority_who import WhoPanel
+from ui.widgets.autonomy_strips import AutonomyStrips
+from ui.widgets.banner import Banner
+from ui.widgets.camera_tile import WidgetTile
+from ui.widgets.chunk_plot import ChunkPlot
 from ui.widgets.episode_cards import EpisodeCards
 from ui.widgets.labels import ElidedLabel
 from ui.widgets.leader_button import LeaderButton
 from ui.widgets.policy_bar import PolicyBar
 
+PLAN_TILE = "Plan of a joint"
 _REFRESH_MS = 50
 _TALL_PX = 900
 """Height of the window from which the cards have their full height."""
@@ -76,12 +82,19 @@ class AutonomyPage(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.views = CellViews(bridge, model.collect, scene, settings, "autonomy/large", self, numbered=False)
         self._keys = DriveKeys(model.collect, actions, self)
+        self.plan = ChunkPlot(scene.joint_names if scene is not None else ())
+        self.views.mosaic.add(WidgetTile(PLAN_TILE, self.plan))
+        self.views.restore_large()
+        self._pictures = (
+            ChunkPictures(scene, self.views.cameras, self.views.scene_view) if scene is not None else None
+        )
         box = QHBoxLayout(self)
         box.setContentsMargins(theme.grid(1), theme.grid(1), theme.grid(1), theme.grid(1))
         box.setSpacing(theme.grid(1))
         box.addLayout(self._build_left(), 1)
         box.addWidget(self._build_column())
         self._connect()
+        self._follow(bridge)
         self._bind()
         self._timer = QTimer(self)
         self._timer.setInterval(_REFRESH_MS)
@@ -100,12 +113,15 @@ class AutonomyPage(QWidget):
         head.setSpacing(theme.grid(2))
         head.addWidget(self.instruction, 1)
         head.addWidget(self.progress)
+        self.strips = AutonomyStrips()
         self.policy = PolicyBar(self._model.desk, self._actions.key_label)
+        self.help = Banner(self.views.mosaic)
         left = QVBoxLayout()
         left.setSpacing(theme.grid(1))
         left.addLayout(head)
         left.addWidget(self.policy)
         left.addWidget(self.views.mosaic, 1)
+        left.addWidget(self.strips)
         return left
 
     def _build_column(self) -> QWidget:
@@ -195,6 +211,35 @@ class AutonomyPage(QWidget):
         self.arms.mirrorClicked.connect(model.collect.toggle_symmetry)
         self.arms.preciseClicked.connect(self._toggle_precise)
         self.leader.clicked.connect(self._toggle_leader)
+
+    def _follow(self, bridge: StationBridge) -> None:
+        """Feeds what draws the policy's proposals."""
+        bridge.ticksArrived.connect(self._on_ticks)
+        bridge.chunkArrived.connect(self._on_chunk)
+        bridge.policyChanged.connect(self.strips.set_status)
+        bridge.linkChanged.connect(self._on_link)
+        if self._pictures is not None:
+            bridge.cameraChanged.connect(self._pictures.on_camera)
+
+    def _on_ticks(self, ticks: list[ControlTick]) -> None:
+        for tick in ticks:
+            self.strips.add_tick(tick)
+            self.plan.add_tick(tick)
+        if ticks and self._pictures is not None:
+            self._pictures.on_tick(ticks[-1])
+
+    def _on_chunk(self, chunk: PolicyChunk) -> None:
+        self.strips.add_chunk(chunk)
+        self.plan.add_chunk(chunk)
+        if self._pictures is not None:
+            self._pictures.on_chunk(chunk)
+
+    def _on_link(self, linked: bool) -> None:
+        if not linked:
+            self.strips.clear()
+            self.plan.clear()
+            if self._pictures is not None:
+                self._pictures.clear()
 
     def _bind(self) -> None:
         model, collect = self._model, self._model.collect
@@ -329,6 +374,8 @@ class AutonomyPage(QWidget):
         self.arms.set_mirrored(self._model.collect.symmetry)
         self.leader.set_driving(self._model.collect.leaders.driving(self._model.collect.tick))
         self.views.refresh()
+        if self._pictures is not None:
+            self._pictures.refresh()
         if episode != self._episode:
             self._show_episode(episode)
         if view != self._view:
@@ -357,11 +404,20 @@ class AutonomyPage(QWidget):
         for button in (self.success, self.failure):
             button.setEnabled(view.can_judge)
         self.takeovers.set_takeovers(view.takeovers, view.unexplained)
+        self._show_help(view.help_text, before.help_text if before is not None else "")
         self.policy.set_moving(view.driving)
         self.policy.set_speed(view.speed)
         self.views.set_driver(view.who.driver)
         if view.driving and (before is None or not before.driving):
             self._take_focus()  # the next Space is to seize the robot
+
+    def _show_help(self, text: str, before: str) -> None:
+        if text and text != before:
+            self.help.show_sentence(
+                f"{text} {self._actions.key_label('clutch')} takes over.", role=Role.POLICY
+            )
+        elif before and not text:
+            self.help.clear()
 
     def _fit_window(self) -> None:
         window = self.window()
@@ -415,6 +471,7 @@ class AutonomyPage(QWidget):
                 self.leader,
                 self.takeovers,
                 self.policy,
+                self.help,
             ):
                 part.retheme()
 

@@ -117,6 +117,7 @@ class AutonomyModel(QObject):
         self._now_ns = now_ns
         self.collect = collect
         self.desk = PolicyDesk(port, self)
+        self.desk.told.connect(lambda text: self.told.emit(text, None))
         self.takeovers = TakeoverLog()
         self._linked = False
         self._was_linked = False

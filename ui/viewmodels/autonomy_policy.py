@@ -78,6 +78,8 @@ class PolicyDesk(QObject):
     """
 
     changed = pyqtSignal()
+    told = pyqtSignal(str)
+    """A note for a toast."""
 
     def __init__(self, port: PolicyPort, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -98,7 +100,7 @@ class PolicyDesk(QObject):
     @property
     def blind(self) -> bool:
         """Whether which policy runs is hidden."""
-        return self.status is not None and bool(self.status.label)
+        return self.status is not None and bool(self.status.label) and not self.status.policy
 
     @property
     def shown_name(self) -> str:
@@ -106,7 +108,10 @@ class PolicyDesk(QObject):
         status = self.status
         if status is None or status.state is PolicyState.NONE:
             return ""
-        return f"Policy {status.label}" if status.label else status.title or status.policy
+        if self.blind:
+            return f"Policy {status.label}"
+        label = f" ({status.label})" if status.label else ""
+        return f"{status.title or status.policy}{label}"
 
     @property
     def facts(self) -> str:
@@ -245,7 +250,13 @@ class PolicyDesk(QObject):
 
     def reveal(self) -> None:
         """Ends a blind comparison."""
-        self._call("reveal")
+        self._port.call(PROCESS, "reveal", done=self._on_revealed, failed=self._on_failed)
+
+    def _on_revealed(self, answer: dict[str, Any]) -> None:
+        pairs = answer.get("policies")
+        if isinstance(pairs, dict):
+            titles = {choice.name: choice.words for choice in self.choices}
+            self.told.emit(", ".join(f"{label} is {titles.get(name, name)}" for label, name in pairs.items()))
 
     def dismiss(self) -> None:
         """Lets go of the policy."""

@@ -157,7 +157,7 @@ def _with_autonomy(now: Situation, tick: ControlTick, key: Callable[[str], str])
     if held:
         let_go = autonomy is not None and autonomy.takeover > 0
         reason = tick.reason or ("You let go. The arms hold." if let_go else "It has no valid proposal.")
-        return WhoView(Who.HOLD, reason, f"{takes}, {key('policy.toggle')} lets the policy go on.")
+        return WhoView(Who.HOLD, reason, f"{takes}, {key('policy.toggle')} lets it go on.")
     if phase is AutonomyPhase.RETURN:
         return WhoView(Who.RETURNING, "Waiting for its next proposal.", f"{takes}.", "policy")
     if phase is AutonomyPhase.POLICY or tick.actor is Actor.POLICY:
@@ -175,7 +175,7 @@ def _you(phase: AutonomyPhase, tick: ControlTick, key: Callable[[str], str], giv
         return WhoView(
             Who.YOU,
             "Bring it back to where the policy knows its way.",
-            f"{key('phase.correct')} when it is there, then show how. {gives}.",
+            f"{key('phase.correct')} when it is there. {key('policy.toggle')} gives it back.",
             "human",
         )
     if phase is AutonomyPhase.CORRECT:
@@ -197,5 +197,5 @@ def _press(now: Situation, gives: str, takes: str, key: Callable[[str], str]) ->
     if now.ready:
         return f"{gives}, {takes.replace('takes over', 'drives')}."
     if now.policy is None or now.policy.state is PolicyState.NONE:
-        return f"{key('policy.panel')} chooses a policy, {takes.replace('takes over', 'drives')}."
+        return f"{key('policy.panel')} chooses one, {takes.replace('takes over', 'drives')}."
     return f"{takes.replace('takes over', 'drives')}."

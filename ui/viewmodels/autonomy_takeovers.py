@@ -9,12 +9,12 @@ from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.types import AutonomyPhase, ControlTick, Event
 
 REASONS: dict[str, str] = {
-    "grasp": "Failed grasp",
+    "grasp": "Grasp",
     "wrong-object": "Wrong object",
     "collision": "Collision",
     "stuck": "Stuck",
     "imprecise": "Imprecise",
-    "lost": "Does not know this",
+    "lost": "Lost",
     "other": "Other",
 }
 """Words of each reason, in the order of their keys."""

@@ -440,7 +440,7 @@ class CollectModel(QObject):
                 return Chip.ALIGNING, tick.reason or "Bring the leader to the arm's posture.", None
             case ControlState.ENGAGED:
                 line = self._driving_line(tick, driver)
-                if driver == "script":
+                if driver in ("script", "policy"):
                     line += f". {self._key('clutch')} takes over."
                 limit = next(iter(self.interventions.active), None)
                 if limit is not None:

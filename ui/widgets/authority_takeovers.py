@@ -17,12 +17,14 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from teleop_app.autonomy.interventions import TAKEOVER_REASONS
 from ui import theme
 from ui.theme import FontSize, Role
 from ui.viewmodels.autonomy_takeovers import OUTCOMES, REASONS, Takeover
 from ui.widgets.labels import ElidedLabel, clock_text
 
 _ROW_PX = 24
+_COLUMNS = 3
 _SHOWN = 50
 """Newest ones in the list; a session has few more."""
 
@@ -117,9 +119,10 @@ class TakeoverList(QFrame):
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             button.setFixedHeight(theme.grid(2.75))
             button.setAccessibleName(f"Reason of the newest takeover: {words}")
+            button.setToolTip(TAKEOVER_REASONS[reason])
             button.clicked.connect(lambda _checked=False, r=reason: self.explained.emit(r))
             self.reasons[reason] = button
-            grid.addWidget(button, place // 2, place % 2)
+            grid.addWidget(button, place // _COLUMNS, place % _COLUMNS)
         head = QHBoxLayout()
         head.addWidget(self.title)
         head.addStretch(1)
@@ -179,7 +182,7 @@ class TakeoverList(QFrame):
             button.setText(f"{self._key(f'reason.{reason}')}  {REASONS[reason]}")
             button.setStyleSheet(
                 f"QPushButton {{ background: {fill}; color: {ink}; border: 1px solid {edge};"
-                f" border-radius: 4px; padding: 0 6px; text-align: left; font-size: {FontSize.LABEL}px; }}"
+                f" border-radius: 4px; padding: 0 4px; text-align: left; font-size: {FontSize.LABEL}px; }}"
                 f"QPushButton:hover {{ color: {t.text}; background: {t.raised}; }}"
             )
 

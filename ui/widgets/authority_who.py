@@ -42,7 +42,7 @@ class WhoPanel(QFrame):
         box.addLayout(row)
         box.addWidget(self._reason, 1)
         box.addWidget(self._press)
-        self.setFixedHeight(theme.grid(16))
+        self.setFixedHeight(theme.grid(15))
         self.retheme()
 
     @property
@@ -87,7 +87,7 @@ class WhoPanel(QFrame):
         self._icon.setPixmap(theme.icon_in(who.icon, ink).pixmap(QSize(_ICON_PX, _ICON_PX)))
         self.setAccessibleName(f"Who drives: {who.word}")
         self.setStyleSheet(
-            f"WhoPanel {{ background: {ground}; {edges} border-radius: 6px; }}"
+            f"WhoPanel {{ background: {ground}; {edges} border-radius: {0 if who is Who.BOTH else 6}px; }}"
             f"WhoPanel QLabel {{ background: transparent; color: {soft}; }}"
         )
         self._word.setStyleSheet(f"color: {ink};")

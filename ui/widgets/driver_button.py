@@ -48,8 +48,10 @@ class DriverButton(QPushButton):
         self.setText(f" {short if self._compact else words}   {self._key}".rstrip())
         ink = theme.readable(color, t.panel) if color else t.text
         self.setIcon(theme.icon_in(icon, ink))
+        pale = theme.blend(t.muted, t.panel, 0.65)
         self.setStyleSheet(
             f"QPushButton {{ background: transparent; color: {ink}; border: 1px solid {color or t.border};"
-            f" border-radius: 4px; padding: 5px 12px; }}"
+            f" border-radius: 4px; padding: 5px {4 if self._compact else 12}px; }}"
+            f"QPushButton:disabled {{ color: {pale}; border-color: {t.border}; }}"
             f"QPushButton:hover {{ background: {t.raised}; }}"
         )

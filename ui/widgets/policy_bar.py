@@ -56,7 +56,7 @@ class PolicyBar(QFrame):
         self.choice = QComboBox()
         self.choice.setAccessibleName("Policy")
         self.choice.setToolTip(f"The policy that drives here.  {key_label('policy.panel')}")
-        self.choice.setMinimumWidth(theme.grid(26))
+        self.choice.setMinimumWidth(theme.grid(36))
         self.choice.activated.connect(self._choose)
         self.state = ElidedLabel()
         self.state.setProperty("kind", "muted")
@@ -215,7 +215,7 @@ class PolicyBar(QFrame):
             self.blind.hide()
             self.blind.offer(desk.choices)
         self.facts.setText(desk.facts)
-        self.notice.setVisible(desk.first_run)
+        self.notice.setVisible(desk.first_run and not desk.blind)
         index = self.execution.findData(desk.status.execution if desk.status is not None else "")
         if index >= 0 and not _opened(self.execution):
             self.execution.setCurrentIndex(index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from teleop_app.core.types import PolicyCheck
@@ -24,6 +25,7 @@ class PolicyChecks(QScrollArea):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._checks: tuple[PolicyCheck, ...] = ()
+        self._inner: QGridLayout | None = None
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -64,7 +66,23 @@ class PolicyChecks(QScrollArea):
         if (viewport := self.viewport()) is not None:
             viewport.setAutoFillBackground(False)
         outer.setAutoFillBackground(False)
-        self.setFixedHeight(min(max(outer.sizeHint().height(), _LINE_PX * 2), _MOST_PX))
+        self._inner = grid
+        self._fit()
+
+    def _fit(self) -> None:
+        """Takes as much height as the lines need at this width, up to a limit."""
+        if self._inner is None:
+            return
+        width = max(self.width() - theme.grid(1), theme.grid(30))
+        wanted = self._inner.heightForWidth(width)
+        height = min(max(wanted, _LINE_PX * 2), _MOST_PX)
+        if height != self.height():
+            self.setFixedHeight(height)
+
+    def resizeEvent(self, a0: QResizeEvent | None) -> None:  # noqa: N802
+        """Breaks lines anew."""
+        super().resizeEvent(a0)
+        self._fit()
 
     @staticmethod
     def _add(grid: QGridLayout, line: int, check: PolicyCheck) -> int:
