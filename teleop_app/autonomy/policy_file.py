@@ -144,7 +144,7 @@ def parse_policy(text: str, name: str, *, folder: Path | None = None, origin: st
     origin = origin or f"{name}.toml"
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise PolicyError(f"{origin} is not valid TOML", why=str(error)) from error
     problems: dict[str, str] = {}
     if raw.setdefault("name", name) != name:

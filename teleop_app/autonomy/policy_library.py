@@ -89,7 +89,8 @@ class PolicyLibrary:
 
     def _files(self) -> list[Path]:
         try:
-            files = sorted(path for path in self._folder.glob("*.toml") if path.is_file())
+            found = (path for path in self._folder.glob("*.toml") if path.is_file())
+            files = sorted(found, key=lambda path: path.stem)
         except OSError as error:
             raise PolicyError(
                 f"The folder {self._folder} cannot be read", why=error.strerror or ""

@@ -147,6 +147,12 @@ def test_mistakes_in_what_it_sees(observation: str, sentence: str) -> None:
 
 def test_what_is_no_policy_file(tmp_path: Path) -> None:
     assert "pick.toml is not valid TOML" in problem("driver = ")
+    assert "pick.toml is not valid TOML" in problem("driver = " + "[" * 100_000)
+    for section in ("observation", "action", "observation.states", "observation.images"):
+        for nonsense in ("5", "[]", '"text"', "[5]", "{ statistics = 5 }"):
+            parts = "" if section == "action" else 'action.parts = ["left/ee", 5]'
+            told = problem(f'driver = "hold"\n{section} = {nonsense}\n{parts}')
+            assert section in told or "action.parts[1]" in told
     assert "action: field required" in problem('driver = "hold"')
     assert "name: a policy is called as its file: 'pick'" in problem('name = "place"\n' + SMALL)
     assert "action.parts[0]" in problem('driver = "hold"\n[action]\nparts = ["left/velocity/x"]')
