@@ -1,13 +1,17 @@
 """What a policy was not trained on is seen in small features of its pictures."""
 
+import dataclasses
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from recorders.reader import EpisodeReader
+from recorders.synthetic import synthetic_header, write_synthetic
 from teleop_app.autonomy.novelty import FEATURES, Novelty, features
-from teleop_app.core.errors import PolicyError
+from teleop_app.commands.policy_novelty import fit_novelty
+from teleop_app.core.errors import EpisodeError, PolicyError
 
 
 def table(rng: np.random.Generator, light: float = 1.0, foreign: bool = False) -> np.ndarray:
@@ -83,3 +87,19 @@ def test_a_file_that_is_no_such_thing_is_a_sentence(tmp_path: Path) -> None:
 def test_too_few_pictures_are_refused() -> None:
     with pytest.raises(PolicyError, match="too few pictures of camera 'top'"):
         Novelty.fit({"top": [np.zeros((50, FEATURES))]})
+
+
+def test_it_is_learned_from_the_pictures_of_episodes(tmp_path: Path) -> None:
+    paths = []
+    for number in range(3):
+        uuid = f"{number:08d}-0000-4000-8000-000000000000"
+        header = dataclasses.replace(synthetic_header(width=64, height=48), uuid=uuid)
+        paths.append(write_synthetic(tmp_path, 5.0, header).path)
+    with EpisodeReader(paths[0]) as reader:
+        camera = reader.header.cameras[0].name
+        picture = reader.frame(camera, 7)
+    learned = fit_novelty(paths, (camera,))
+    assert learned.cameras == (camera,)
+    assert learned.score({camera: picture}) < 2.0 < learned.score({camera: 255 - picture})
+    with pytest.raises(EpisodeError, match="has no camera 'attic'. It has"):
+        fit_novelty(paths, ("attic",))
