@@ -106,7 +106,7 @@ def collect(client: StationClient, plan: CollectionPlan, driver: HeadlessDriver)
             episode = _record(client)
             yield Progress("started", episode, plan.task, seed, index)
             driver.go()
-            outcome, text = yield from _watch(feed, plan, episode, seed, index)
+            outcome, text = yield from _watch(feed, driver, plan, episode, seed, index)
             driver.halt()
             done = client.call("recorder", "stop", outcome=outcome, timeout_s=30.0)
             keep = outcome == "success" or plan.keep_failures
@@ -135,7 +135,7 @@ def collect(client: StationClient, plan: CollectionPlan, driver: HeadlessDriver)
 
 
 def _watch(
-    feed: Subscriber, plan: CollectionPlan, episode: str, seed: int, index: int
+    feed: Subscriber, driver: HeadlessDriver, plan: CollectionPlan, episode: str, seed: int, index: int
 ) -> Generator[Progress, None, tuple[str, str]]:
     """Follow one recording to its end; yields faults, returns (outcome, sentence)."""
     deadline = time.monotonic() + plan.timeout_s
@@ -157,6 +157,8 @@ def _watch(
                 yield Progress("fault", episode, plan.task, seed, index, text=value.text)
                 if value.kind == "recorder.fault":
                     raise StationError(value.text or "The recorder failed")
+            elif isinstance(value, Event) and value.kind == "autonomy.hold":
+                driver.carry_on()
             elif isinstance(value, Event) and value.kind == "autonomy.paused" and stop_at is None:
                 return "failure", value.text
 

@@ -32,6 +32,10 @@ class HeadlessDriver(Protocol):
         """The recording runs: drive."""
         ...
 
+    def carry_on(self) -> None:
+        """It waits for somebody to help it, and nobody will."""
+        ...
+
     def halt(self) -> None:
         """Let go of the robot. May be called twice."""
         ...
@@ -56,6 +60,9 @@ class ScriptDriver:
 
     def go(self) -> None:
         """It has started."""
+
+    def carry_on(self) -> None:
+        """It never waits."""
 
     def halt(self) -> None:
         """Let go."""
@@ -112,6 +119,14 @@ class PolicyDriver:
             StationError: Control refuses.
         """
         self._client.call("control", "authority", mode=AuthorityMode.SUPERVISED.value)
+        self._client.call("control", "resume")
+
+    def carry_on(self) -> None:
+        """Give it the robot again.
+
+        Raises:
+            StationError: Control refuses.
+        """
         self._client.call("control", "resume")
 
     def halt(self) -> None:
