@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from recorders.reader import EpisodeReader
 from recorders.schema import SyncPair
 from recorders.sync_report import sync_lines, sync_rows
 from sessions.repository import Catalog, open_catalog
-from sessions.rows import Author, EpisodeFilter, EpisodeRow
+from sessions.rows import Author, EpisodeFilter, EpisodeRow, RolloutRow
 from sessions.states import EpisodeState, Outcome
 from teleop_app.commands.options import (
     DataDirOption,
@@ -51,12 +51,13 @@ def list_episodes(
     """
     with _catalog(data_dir) as catalog:
         rows = find_episodes(catalog, text=text, task=task, states=state, outcomes=outcome, limit=limit)
+        rollouts = catalog.rollouts_of(row.uuid for row in rows)
     if as_json:
         for row in rows:
-            print_json(asdict(row))
+            print_json({**asdict(row), "rollout": _plain(rollouts.get(row.uuid))})
         return
     for row in rows:
-        typer.echo(_line(row))
+        typer.echo(_line(row) + _policy(rollouts.get(row.uuid)))
     typer.echo(counted(len(rows), "episode"))
 
 
@@ -66,13 +67,20 @@ def show(uuid: UuidArgument, data_dir: DataDirOption = None, as_json: JsonOption
     with _catalog(data_dir) as catalog:
         row = resolve(catalog, uuid)
         streams = catalog.streams(row.uuid)
+        rollout = catalog.rollout(row.uuid)
     sync, why_not = _sync_report(chosen_data_dir(data_dir).root / row.path)
     if as_json:
-        known = {"streams": [asdict(stream) for stream in streams], "sync": sync_rows(sync)}
+        known = {
+            "streams": [asdict(stream) for stream in streams],
+            "sync": sync_rows(sync),
+            "rollout": _plain(rollout),
+        }
         print_json({**asdict(row), **known})
         return
     for key, value in asdict(row).items():
         typer.echo(f"{key:<24} {value}")
+    for line in _rollout_lines(rollout):
+        typer.echo(line)
     for stream in streams:
         typer.echo(f"  {stream.name:<28} {stream.count:>7} at {stream.rate_hz:g} Hz, {stream.dropped} lost")
     typer.echo(why_not or "Distance of nearest samples of two streams, 95th percentile [ms]:")
@@ -116,7 +124,7 @@ def find_episodes(
     """
     wanted = EpisodeFilter(
         text=text,
-        task_ids=(_task_id(catalog, task),) if task else (),
+        task_ids=(task_id(catalog, task),) if task else (),
         states=tuple(states or ()),
         outcomes=tuple(outcomes or ()),
     )
@@ -156,7 +164,51 @@ def _sync_report(path: Path) -> tuple[tuple[SyncPair, ...], str]:
     return pairs, "" if pairs else "The episode has no sync report: it was recorded by an earlier version."
 
 
-def _task_id(catalog: Catalog, name: str) -> str:
+def _plain(rollout: RolloutRow | None) -> dict[str, Any] | None:
+    return None if rollout is None else asdict(rollout)
+
+
+def _policy(rollout: RolloutRow | None) -> str:
+    """What a line of the list says of the policy."""
+    if rollout is None or not rollout.is_trial:
+        return ""
+    name = f"{rollout.policy} {rollout.version[:12]}".strip() or "unnamed policy"
+    return f", {name}, {counted(len(rollout.takeovers), 'takeover')}"
+
+
+def _rollout_lines(rollout: RolloutRow | None) -> list[str]:
+    """How a policy was used, takeover by takeover."""
+    if rollout is None:
+        return []
+    latency = "no answer"
+    if rollout.latency_p50_ms is not None and rollout.latency_p99_ms is not None:
+        latency = f"{rollout.latency_p50_ms:.0f} ms, 99 % within {rollout.latency_p99_ms:.0f} ms"
+    seconds = ", ".join(f"{name} {value:.1f} s" for name, value in rollout.phase_s.items())
+    blind = f", blind {rollout.label}" if rollout.label else ""
+    lines = [
+        f"Policy {rollout.policy or 'not named'}, version {rollout.version or 'not told'}{blind}",
+        f"  modes {', '.join(rollout.modes) or 'none'}; chunks joined by {rollout.execution or 'nothing'}",
+        f"  {seconds or 'no ticks'}",
+        f"  {rollout.chunks} chunks, {rollout.refused} answers refused, {latency}",
+        f"  help asked for {rollout.help_calls} times, {counted(len(rollout.takeovers), 'takeover')}",
+    ]
+    for takeover in rollout.takeovers:
+        length_s = (takeover.end_ns - takeover.start_ns) / 1e9
+        why = takeover.reason or "no reason given"
+        ended = takeover.outcome or "open"
+        lines.append(
+            f"    {takeover.number}: {takeover.source or 'unknown input'}, {takeover.phase}, "
+            f"{length_s:.1f} s, {why}, {ended}"
+        )
+    return lines
+
+
+def task_id(catalog: Catalog, name: str) -> str:
+    """The id of a task by its name.
+
+    Raises:
+        CatalogError: There is none.
+    """
     task = catalog.task_named(name)
     if task is None:
         known = ", ".join(row.name for row in catalog.list_tasks(archived=None)) or "none yet"

@@ -14,6 +14,7 @@ from recorders.exporters.lerobot import export_lerobot
 from recorders.exporters.lerobot_options import EXTRAS, LeRobotOptions
 from recorders.reader import EpisodeReader
 from recorders.synthetic import feed, synthetic_header, synthetic_samples, write_synthetic
+from recorders.synthetic_autonomy import write_rollout
 from recorders.writer import EpisodeWriter
 from teleop_app.core.types import VideoPacket
 
@@ -134,7 +135,10 @@ def test_windows_and_batches(dataset, run_peer, tmp_path):
     assert told["batch"][told["camera"]] == [8, 2, 3, 96, 128]
     assert told["batch"]["action"] == [8, 5, 14]
     assert told["batch"]["intervention"] == [8]
-    assert told["texts"] == {"actor": 8, "task": 8}
+    declared = json.loads((dataset / "meta/info.json").read_text())["features"]
+    texts = {key for key, feature in declared.items() if feature["dtype"] == "string"}
+    assert {"actor", "autonomy.phase"} <= texts
+    assert told["texts"] == dict.fromkeys({*texts, "task"}, 8)
 
 
 def test_statistics_are_lerobots(dataset, run_peer):
@@ -178,3 +182,53 @@ def test_lerobot_goes_on_recording_and_we_go_on_adding(dataset, episodes, run_pe
         own = reader.frame("overhead", 14)
     seen = np.load(tmp_path / "again.npz")["observation.images.overhead"][2]
     assert np.abs(own.astype(int) - seen).mean() < 1.0
+
+
+AUTONOMY_EXTRAS = tuple(extra for extra in EXTRAS if extra not in ("force", "skew"))
+
+
+def test_rollouts_with_every_column_load(run_peer, tmp_path):
+    """The columns of shared autonomy of a rollout and a demonstration, strings and counters among them."""
+    header = [synthetic_header(("overhead",), width=64, height=48) for _ in range(2)]
+    paths = [write_rollout(tmp_path, header=header[0]).path, write_synthetic(tmp_path, 0.5, header[1]).path]
+    root = tmp_path / "dataset"
+    report = export_lerobot(paths, root, LeRobotOptions(extras=AUTONOMY_EXTRAS, preset="sirius"))
+    assert report.left_out == {}
+    indices = [0, 24, 25, 42, 43, 59, 60, 74]
+    told = run_peer(PROBE, "read", root, tmp_path / "read.npz", *map(str, indices))
+    items = np.load(tmp_path / "read.npz")
+    rows = pq.read_table(root / "data/chunk-000/file-000.parquet").to_pydict()
+    declared = json.loads((root / "meta/info.json").read_text())["features"]
+    assert told["length"] == 75
+    for key, feature in declared.items():
+        if feature["dtype"] == "string":
+            assert told["texts"][key] == [rows[key][i] for i in indices], key
+        elif feature["dtype"] != "video":
+            np.testing.assert_array_equal(items[key], np.array([rows[key][i] for i in indices]), err_msg=key)
+    assert set(told["stats"]) == {k for k, f in declared.items() if f["dtype"] != "string"}
+    assert told["texts"]["autonomy.phase"][1:5] == ["policy", "recover", "correct", "return"]
+    windows = run_peer(PROBE, "windows", root, tmp_path / "windows.npz")
+    assert windows["batch"]["sample_weight"] == [8]
+    assert windows["batch"]["autonomy.chunk"] == [8]
+
+
+@pytest.mark.parametrize("preset", ["hg-dagger", "rac"])
+def test_stretches_of_rollouts_load_as_episodes(run_peer, tmp_path, preset):
+    header = [synthetic_header(("overhead",), width=64, height=48) for _ in range(3)]
+    paths = [
+        write_rollout(tmp_path, header=header[0]).path,
+        write_synthetic(tmp_path, 0.5, header[1]).path,
+        write_rollout(tmp_path, header=header[2]).path,
+    ]
+    root = tmp_path / "dataset"
+    export_lerobot(paths, root, LeRobotOptions(extras=("actor", "outcome"), preset=preset))
+    told = run_peer(PROBE, "read", root, tmp_path / "read.npz", "0", "17", "18", "33", "50")
+    assert (told["length"], told["lengths"]) == (51, [18, 15, 18])
+    assert told["texts"]["actor"] == ["human", "human", "script", "human", "human"]
+    seen = np.load(tmp_path / "read.npz")["observation.images.overhead"]
+    for path, position, frame in ((paths[0], 0, 25), (paths[0], 1, 42), (paths[1], 2, 0), (paths[2], 4, 42)):
+        with EpisodeReader(path) as reader:
+            own = reader.frame("overhead", frame)
+        assert np.abs(own.astype(int) - seen[position]).mean() < 4.0
+    streamed = run_peer(PROBE, "stream", root)
+    assert streamed == {"seen": 51, "worst": 0.0}
