@@ -47,6 +47,8 @@ class ChunkPictures:
         self._overlay = ChunkOverlay(self._previewer.kinematics)
         self._tiles = tiles
         self._scene_view = scene_view
+        if scene_view is not None:
+            scene_view.set_joint_names(source.joint_names)
         self._tick: ControlTick | None = None
         self._drawn: tuple[object, ...] = ()
         self.ghost = True

@@ -342,3 +342,24 @@ def test_pictures_follow_the_chunk_and_let_go_when_a_person_drives(source, tile,
     assert tile.overlay != ()
     pictures.clear()
     assert tile.overlay == ()
+
+
+@pytest.mark.display
+def test_the_3d_view_of_a_page_shows_the_ghost(source, make_tick, qtbot):
+    from ui.gl.scene_view import SceneView
+
+    view = SceneView(source.model, SITES)  # as pages make it
+    qtbot.addWidget(view)
+    view.resize(320, 240)
+    view.show()
+    qtbot.waitExposed(view)
+    pictures = ChunkPictures(source, {}, view)
+    tick = replace(make_tick(0), measured=HOME, autonomy=tick_at(0.0))
+    pictures.on_tick(tick)
+    before = view.grabFramebuffer()
+    pictures.on_chunk(chunk_of(reach(), made_ns=tick.tick_ns))
+    pictures.refresh()
+    assert view.grabFramebuffer() != before
+    pictures.ghost = False
+    pictures.refresh()
+    assert view.grabFramebuffer() == before

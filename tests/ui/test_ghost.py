@@ -86,6 +86,30 @@ def test_it_agrees_with_the_kinematics_that_recordings_are_read_with():
         np.testing.assert_allclose(tool, scene.site_pose(arm.tcp_site_name)[:3], atol=1e-9)
 
 
+def test_a_cell_of_real_arms_has_its_ghost_too():
+    from devices.models.cell import cell_arms, cell_spec
+    from recorders.robot_kinematics import RobotKinematics
+    from teleop_app.core.config import ArmSection, StationConfig
+
+    config = StationConfig(
+        arms=[ArmSection(name="left", model="ur5e", workspace_min=(-1, -1, 0), workspace_max=(1, 1, 1))]
+    )
+    [arm] = cell_arms(config)
+    names = (*arm.joint_names, arm.gripper_name)
+    spec = cell_spec(config)
+    model = spec.compile()
+    vector = np.array([*arm.home, 0.5]) + 0.1
+    ours = VectorKinematics(model, names, {"left": arm.tcp_site})
+    scene = KinematicScene(model)
+    scene.update(RobotKinematics(spec.to_xml(), names).qpos(vector))
+    assert ours.pose(vector)
+    np.testing.assert_allclose(ours.tools()[0], scene.site_pose(arm.tcp_site)[:3], atol=1e-9)
+    ghost = Ghost(ours, scene.parts, model.geom_bodyid.tolist())
+    ghost.set_vectors(np.stack([vector, vector + 0.2]))
+    now = scene.transforms()[ghost.indices]
+    assert any(colors[:, 3].max() > 0.3 for _, colors in ghost.postures(now, np.ones(3)))
+
+
 def ghost_of(kinematics: VectorKinematics) -> tuple[Ghost, KinematicScene]:
     model = load_model(ARM)
     scene = KinematicScene(model)

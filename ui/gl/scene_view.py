@@ -156,6 +156,16 @@ class SceneView(QOpenGLWidget):
         pose = self._targets.get(arm)
         return None if pose is None else pose.copy()
 
+    def set_joint_names(self, joint_names: Sequence[str]) -> None:
+        """Tells the names in the station's joint vectors, where the view was made without them.
+
+        Raises:
+            ValueError: A ghost was shown by other names.
+        """
+        if self._ghost is not None and tuple(joint_names) != self._joint_names:
+            raise ValueError("The 3-D view has shown joint vectors by other names already.")
+        self._joint_names = tuple(joint_names)
+
     def set_ghost(self, vectors: NDArray[np.float64] | None, role: Role = Role.POLICY) -> None:
         """Shows the robot seen through where joint vectors will have brought it, and the tools' way there.
 
