@@ -125,7 +125,6 @@ def _on_the_host(values: Any) -> Any:
     """An array in this process's memory, also of a tensor on an accelerator."""
     for step in ("detach", "cpu", "numpy"):
         method = getattr(values, step, None)
-        if isinstance(values, np.ndarray) or not callable(method):
-            break
-        values = method()
+        if callable(method) and not isinstance(values, np.ndarray):
+            values = method()
     return values

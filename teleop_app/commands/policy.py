@@ -147,7 +147,9 @@ def check(
                 as_json,
             )
             return
-        view, origin = trial_view(data.episodes, PolicyCell(config, *describe(), lambda: sizes).layout())
+        usual = {camera.name: (640, 480) for camera in config.cameras} | sizes
+        layout = PolicyCell(config, *describe(), lambda: usual).layout()
+        view, origin = trial_view(data.episodes, layout)
         began_ns = context.clock.now_ns()
         answer = inquiry.ask(Question(view, view.capture_ns))
         latency_ms = (context.clock.now_ns() - began_ns) / NS_PER_MS
@@ -185,11 +187,11 @@ def serve(
         list[str] | None, typer.Option("--option", help="Setting NAME=VALUE of the driver or factory.")
     ] = None,
     rate: Annotated[
-        float, typer.Option("--rate", min=0.1, max=200.0, help="Of a driver's actions [Hz].")
-    ] = 20.0,
+        float | None, typer.Option("--rate", min=0.1, max=200.0, help="Of its actions [Hz], else 20.")
+    ] = None,
     horizon: Annotated[
-        int, typer.Option("--horizon", min=1, max=256, help="Actions of a driver's chunk.")
-    ] = 16,
+        int | None, typer.Option("--horizon", min=1, max=256, help="Actions of a chunk, else 16.")
+    ] = None,
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
     station_file: StationOption = None,
@@ -254,8 +256,8 @@ def _wait_for_the_end() -> None:
 def _stored_or_driver(
     name: str,
     options: Mapping[str, Any],
-    rate_hz: float,
-    horizon: int,
+    rate_hz: float | None,
+    horizon: int | None,
     data_dir: Path | None,
     station_file: Path | None,
 ) -> Policy:
@@ -266,7 +268,7 @@ def _stored_or_driver(
     if name in known:
         file = library.load(name)
         driver, options = file.driver, dict(file.options) | dict(options)
-        rate_hz, horizon = file.rate_hz, file.horizon
+        rate_hz, horizon = rate_hz or file.rate_hz, horizon or file.horizon
     elif name in driver_names():
         driver = name
     else:
@@ -276,8 +278,8 @@ def _stored_or_driver(
         name=name,
         arms=tuple(arm.name for arm in config.arms),
         joint_names=(),
-        rate_hz=rate_hz,
-        horizon=horizon,
+        rate_hz=rate_hz or 20.0,
+        horizon=horizon or 16,
         clock=MonotonicClock(),
     )
     return make_policy(driver, context, options)

@@ -86,8 +86,7 @@ def _made_up(layout: CellLayout) -> StationView:
     measured = (layout.lower + layout.upper) / 2.0
     measured[list(layout.gripper_of.values())] = 1.0
     pictures = {
-        name: np.full((height or 480, width or 640, 3), _GREY, np.uint8)
-        for name, (width, height) in layout.cameras.items()
+        name: np.full((height, width, 3), _GREY, np.uint8) for name, (width, height) in layout.cameras.items()
     }
     return StationView(
         capture_ns=1,
