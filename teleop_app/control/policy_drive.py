@@ -7,15 +7,16 @@ from typing import Final
 
 import numpy as np
 
-from teleop_app.autonomy.action_queue import ActionQueue, Proposal
+from teleop_app.autonomy.action_queue import Proposal
 from teleop_app.autonomy.authority import Authority, Stage, Trigger
-from teleop_app.autonomy.interventions import TakeoverLog
+from teleop_app.control.authority_events import AuthorityEvents
 from teleop_app.control.drives import ArmDrives
 from teleop_app.control.policy_merge import PolicyMerge
+from teleop_app.control.policy_proposals import PolicyProposals
 from teleop_app.control.rewind_motion import RewindMotion
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.config import AutonomySection
-from teleop_app.core.errors import PolicyError, StationError
+from teleop_app.core.errors import StationError
 from teleop_app.core.geometry import Array
 from teleop_app.core.types import Actor, AuthorityMode, AutonomyPhase, AutonomyTick, Event, PolicyChunk
 from teleop_app.mapping.retarget import ArmGoal
@@ -33,7 +34,7 @@ SOURCE: Final = "policy"
 _RETURN_S: Final = 10.0
 _SILENT_NS: Final = 5 * NS_PER_S
 _HOLD_NOTE_NS: Final = 3 * NS_PER_S // 10
-_REFUSED_NOTE_NS: Final = NS_PER_S // 4
+_BOUND: Final = (Stage.POLICY, Stage.STARVED, Stage.RETURN, Stage.SHARED, Stage.FADING)
 _MODES_TOGETHER: Final = (AuthorityMode.BLENDED, AuthorityMode.CORRECTIVE)
 
 
@@ -56,23 +57,20 @@ class PolicyDrive:
         period_s: float,
         note: Note,
     ) -> None:
-        self._supervisor = supervisor
         self._cell = supervisor.limits
         self._config = config
         self._period_s = period_s
         self._note = note
         self._authority = Authority(AutonomyPhase(config.takeover))
-        self._queue = ActionQueue(self._cell.names, self._cell.size, config.stale_chunk_ms)
+        self._story = AuthorityEvents(self._authority, note)
+        self._chunks = PolicyProposals(supervisor, config, note)
         self._merge = PolicyMerge(supervisor, drives, config, period_s)
-        self._log = TakeoverLog()
         self._speed = config.speed
         self._policy_ns = 0
         self._chunk_ns = -_SILENT_NS
         self._since_ns = 0
         self._noted_hold = False
-        self._refused = 0
-        self._refused_ns = -_REFUSED_NOTE_NS
-        self._followed = 0
+        self._ticking = False
         self._proposal: Proposal | None = None
         self._person = ""
         self.reason = ""
@@ -82,10 +80,8 @@ class PolicyDrive:
     def offer(self, chunk: PolicyChunk, now_ns: int) -> None:
         """Take a chunk, or refuse it with an event."""
         self._chunk_ns = now_ns
-        try:
-            self._queue.offer(chunk, self._policy_ns, now_ns)
-        except PolicyError as error:
-            self._refuse(error.sentence, now_ns)
+        self._chunks.offer(chunk, self._policy_ns, now_ns)
+        self._pause_if_refused(now_ns)
 
     def take_event(self, event: Event, now_ns: int) -> None:
         """The policy asks for help: hold, if the station is set up so. Other events are left alone."""
@@ -162,9 +158,7 @@ class PolicyDrive:
         Raises:
             StationError: There is no such reason or takeover.
         """
-        entry = self._log.explain(takeover, reason)
-        fields: dict[str, object] = {"takeover": entry.number, "reason": reason}
-        self._note("autonomy.reason", now_ns, f"Takeover {entry.number}: {reason}.", fields)
+        self._story.explain(reason, takeover, now_ns)
 
     def mark(self, phase: str, now_ns: int) -> None:
         """Say whether the person recovers or corrects from now on.
@@ -220,7 +214,7 @@ class PolicyDrive:
             lost: Why inputs were lost, as a sentence; empty when they are well.
             rewind: `rewind` while one goes on, else why the last motion by command was ended early.
         """
-        self._person = person
+        self._person, self._ticking = person, True
         if self._idle(now_ns):
             self._proposal = None
         else:
@@ -235,6 +229,7 @@ class PolicyDrive:
             self._fire(Trigger.WAIT, now_ns, f"{how} Resume the policy, or take over.")
         if not self._idle(now_ns):
             self._follow_policy(now_ns)
+        self._ticking = False
 
     def requests(
         self, now_ns: int, goals: Sequence[ArmGoal | None], asked: Sequence[ArmRequest | None]
@@ -280,7 +275,7 @@ class PolicyDrive:
 
     def _idle(self, now_ns: int) -> bool:
         """No policy is in use: nothing is computed then."""
-        silent = self._queue.empty and now_ns - self._chunk_ns >= _SILENT_NS
+        silent = self._chunks.empty and now_ns - self._chunk_ns >= _SILENT_NS
         return self.mode is AuthorityMode.MANUAL and silent
 
     def _released(self, lost: str, now_ns: int) -> None:
@@ -296,12 +291,11 @@ class PolicyDrive:
             self.resume(now_ns)
 
     def _follow_policy(self, now_ns: int) -> None:
-        proposal = self._proposal = self._checked(now_ns)
+        proposal = self._proposal = self._chunks.at(self._policy_ns, now_ns, self._is_bound)
+        self._pause_if_refused(now_ns)
         if not self.may_move:
             return
         if proposal is not None:
-            if proposal.chunk != self._followed:
-                self._followed, self._refused = proposal.chunk, 0
             self._fire(Trigger.PROPOSE, now_ns)
             return
         self._fire(Trigger.STARVE, now_ns, "The policy has no valid proposal; the arms hold.")
@@ -317,50 +311,17 @@ class PolicyDrive:
             if waited_ns > most_s * NS_PER_S:
                 self.stop(f"it proposed nothing within {most_s:g} s", now_ns)
 
-    def _checked(self, now_ns: int) -> Proposal | None:
-        """The proposal that may be executed now; chunks that ask for a jump are dropped."""
-        while (found := self._queue.proposal(self._policy_ns, now_ns)) is not None:
-            far = self._too_far(found) if self.may_move else ""
-            if not far:
-                return found
-            self._queue.drop(found.chunk)
-            self._refuse(f"Chunk {found.chunk} was refused: {far}.", now_ns)
-        return None
+    def _is_bound(self, arm: int) -> bool:
+        """Whether the arm goes where the policy says; where a person has a share, it may be elsewhere."""
+        return self._authority.stage in _BOUND and not self._merge.shared(arm)
 
-    def _too_far(self, proposal: Proposal) -> str:
-        """Why a proposal is a jump, empty when it is none; where a person has a share, arms may be apart."""
-        if self._authority.stage not in (
-            Stage.POLICY,
-            Stage.STARVED,
-            Stage.RETURN,
-            Stage.SHARED,
-            Stage.FADING,
-        ):
-            return ""
-        asked, limit = proposal.vector[self._cell.joint_at], self._config.max_jump_rad
-        for arm, name in enumerate(self._cell.names):
-            if name not in proposal.arms or self._merge.shared(arm):
-                continue
-            away = np.abs(asked[self._cell.joints_of(arm)] - self._supervisor.commanded(arm))
-            if (most := float(away.max())) > limit:
-                joint = int(np.argmax(away)) + 1
-                return (
-                    f"it asks joint {joint} of arm '{name}' to be {most:.2f} rad from where it is "
-                    f"commanded (limit {limit:.2f} rad)"
-                )
-        return ""
-
-    def _refuse(self, sentence: str, now_ns: int) -> None:
-        if now_ns - self._refused_ns >= _REFUSED_NOTE_NS:  # a flood of bad chunks is not one of events
-            self._refused_ns = now_ns
-            self._note("policy.refused", now_ns, sentence, {"why": sentence})
+    def _pause_if_refused(self, now_ns: int) -> None:
+        chunks = self._chunks
         if not self.may_move or self._person:
-            return
-        self._refused += 1
-        if self._refused >= MOST_REFUSED:
-            self._refused = 0
-            last = sentence.rstrip(".")
-            self.stop(f"{MOST_REFUSED} of its chunks in a row were refused, the last one so: {last}", now_ns)
+            chunks.refused = 0
+        elif chunks.refused >= MOST_REFUSED:
+            chunks.refused, why = 0, chunks.why.rstrip(".")
+            self.stop(f"{MOST_REFUSED} of its chunks in a row were refused, the last one so: {why}", now_ns)
 
     def _led(self, goals: Sequence[ArmGoal | None]) -> Array | None:
         """Joint vector that leaders ask for; NaN for other arms."""
@@ -378,50 +339,19 @@ class PolicyDrive:
 
     def _change(self, change: Callable[[], bool], now_ns: int, reason: str) -> bool:
         """Change the authority and tell what became of it; returns whether anything did."""
-        authority = self._authority
-        mode, number = authority.mode, authority.takeover
         if not change():
             return False
-        stage = authority.stage
-        if authority.mode is not mode:
-            fields: dict[str, object] = {"mode": authority.mode.value}
-            self._note("autonomy.mode", now_ns, f"Mode: {authority.mode.value}.", fields)
-            if authority.mode is AuthorityMode.PAUSED:
-                self._note("autonomy.paused", now_ns, reason, {})
-        if number and not authority.takeover:
-            self._tell_end(number, now_ns)
-        if authority.takeover and not number:
-            self._tell_takeover(now_ns)
+        stage = self._authority.stage
+        self.reason = reason or "Waits for the policy's next proposal."
+        self._since_ns, self._noted_hold = now_ns, False
+        self._story.tell(self._person, self.reason, now_ns)
         if stage in (Stage.TAKEN, Stage.RETURN):
-            self._queue.flush(self._policy_ns)
+            # Between ticks, what was observed at the last one was observed before.
+            self._chunks.flush(self._policy_ns if self._ticking else self._policy_ns + 1)
             self._proposal = None
         if stage not in (Stage.SHARED, Stage.FADING):
             self._merge.clear()
-        self._since_ns, self._noted_hold = now_ns, False
-        self.reason = reason or "Waits for the policy's next proposal."
-        if stage is Stage.WAITING and authority.mode is not AuthorityMode.PAUSED:
-            self._note("autonomy.hold", now_ns, reason, {})
         return True
-
-    def _tell_takeover(self, now_ns: int) -> None:
-        authority = self._authority
-        entry = self._log.begin(authority.takeover, self._person, authority.phase, now_ns)
-        fields: dict[str, object] = {
-            "takeover": entry.number,
-            "source": entry.source,
-            "phase": entry.phase.value,
-        }
-        self._note("autonomy.takeover", now_ns, f"'{entry.source}' took over.", fields)
-
-    def _tell_end(self, number: int, now_ns: int) -> None:
-        entry = self._log.end(number, self._authority.outcome, now_ns)
-        seconds = entry.seconds if entry is not None else 0.0
-        fields: dict[str, object] = {
-            "takeover": number,
-            "seconds": seconds,
-            "outcome": self._authority.outcome,
-        }
-        self._note("autonomy.returned", now_ns, f"Takeover {number} ended after {seconds:.1f} s.", fields)
 
 
 def _within(what: str, value: float, least: float) -> float:
