@@ -98,6 +98,11 @@ class RolloutWatch:
         self._latest = number
         return self._takeovers.setdefault(number, _Takeover())
 
+    def has_takeover(self, number: int) -> bool:
+        """Whether a tick or event of this takeover was seen."""
+        found = self._takeovers.get(number)
+        return found is not None and found.first_ns > 0
+
     def see_chunk(self, chunk: PolicyChunk) -> None:
         """A chunk that was written; one from before the record key counts for its policy's name only."""
         self._seen = True

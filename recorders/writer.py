@@ -213,6 +213,10 @@ class EpisodeWriter:
         """Control ticks written so far."""
         return self._footers.ticks
 
+    def has_takeover(self, number: int) -> bool:
+        """Whether a takeover from a policy belongs to this episode."""
+        return self._footers.rollout.has_takeover(number)
+
     def frames(self, camera: str) -> int:
         """Frames of a camera written so far."""
         return self._camera.frames(camera)

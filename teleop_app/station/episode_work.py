@@ -230,6 +230,22 @@ class EpisodeWork:
             self._catalog.set_takeover(self.session, episode, takeover, reason, outcome)
         self._publish(event)
 
+    def explain_takeover(self, event: Event) -> None:
+        """Control was told a reason: that of an episode which is stored already goes into the catalog."""
+        number, reason = event.fields.get("takeover"), event.fields.get("reason")
+        if self.session is None or not isinstance(number, int) or not isinstance(reason, str):
+            return
+        if self.recording is not None and self.recording.writer.has_takeover(number):
+            return  # the open file has the event
+        for episode, finished in self.finished.items():
+            rollout = finished.footer.rollout
+            if rollout is None or number not in {takeover.number for takeover in rollout.takeovers}:
+                continue
+            try:
+                self._catalog.set_takeover(self.session, episode, number, reason, "")
+            except CatalogError as error:
+                self.refused(error)
+
     def _labelled_episode(self, what: str) -> str:
         recording = self.recording
         if recording is not None:

@@ -233,6 +233,8 @@ class RecorderProcess:
         self._preparation.see(event)
         if event.kind == "scene.reset" and not self._feed.recording:
             self._feed.forget(event.capture_ns)
+        elif event.kind == "autonomy.reason":
+            self._work.explain_takeover(event)
         elif event.kind == "input.button":
             self._requests.press(str(event.fields.get("button")), event.capture_ns)
 

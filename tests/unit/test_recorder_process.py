@@ -686,6 +686,16 @@ def test_a_rollout_is_recorded_and_labelled(station: FakeStation) -> None:
         )
         assert row is not None
         assert (row.takeovers[0].reason, row.takeovers[0].outcome) == ("stuck", "aborted")
+        station.call("save")
+        station.phase = None
+        station._event("control", "autonomy.reason", takeover=99, reason="grasp")  # nobody's
+        station._event("control", "autonomy.reason", takeover=FIRST_TAKEOVER, reason="lost")
+
+        def explained() -> bool:
+            row = catalog.rollout(uuid)
+            return row is not None and row.takeovers[0].reason == "lost"
+
+        station.settle(explained)
     with EpisodeReader(path) as reader:
         assert reader.footer is not None and reader.footer.rollout == facts  # the file stays as it is
 
