@@ -7,7 +7,7 @@ It answers chunks of absolute joint vectors, so it needs no help of the station'
 - `truth`: world poses of the simulated cell's objects by name, 7 numbers each (x y z [m] qw qx qy qz),
 - `task`: the task's name,
 
-and answers joint vectors of the same layout; `POLICY_FILE` says so to the station.
+and answers joint vectors of the same layout. The built-in policy file `scripted` says so to the station.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic import Field
 
 from devices.inputs.expert_mistakes import Attempt, MistakeKind, Mistakes
 from devices.inputs.expert_plan import RolledPlan
-from devices.inputs.expert_world import TARGET, Seen
+from devices.inputs.expert_world import HAND_OVER, HANDED_BY, TARGET, Seen
 from devices.inputs.hand import Tremor
 from devices.inputs.kinematics import ToolKinematics
 from devices.inputs.plans.view import PlanFailedError, PlanView, Script
@@ -40,30 +40,6 @@ from teleop_app.core.policy import (
 from teleop_app.core.types import Array
 
 NAME: Final = "scripted"
-POLICY_FILE: Final = """\
-title = "Expert of the simulated tasks"
-driver = "scripted"
-rate_hz = 20.0
-horizon = 16
-execute = 8
-execution = "switch"
-
-[options]
-error_rate = 0.3
-
-[observation]
-prompt = ""
-truth = "truth"
-task = "task"
-
-[[observation.states]]
-key = "state"
-parts = ["left/joints", "left/gripper", "right/joints", "right/gripper"]
-
-[action]
-parts = ["left/joints", "left/gripper", "right/joints", "right/gripper"]
-convention = "absolute"
-"""
 _FORGOTTEN_S: Final = 3.0
 """Not asked for so long, the policy begins anew."""
 _SAG_GAIN: Final = 0.6
@@ -195,10 +171,12 @@ class ScriptedPolicy:
                 why=f"'state' must be {count} finite numbers, the joints and the gripper of each arm",
             )
         told = observation.get("truth")
-        if not isinstance(told, Mapping) or not {TARGET, "goal"} <= told.keys() or len(told) > _MAX_THINGS:
+        task = str(observation.get("task", ""))
+        needed = {TARGET, "goal", *(HANDED_BY if task == HAND_OVER else ())}
+        if not isinstance(told, Mapping) or not needed <= told.keys() or len(told) > _MAX_THINGS:
             raise PolicyError(
                 "The scripted expert cannot see the objects",
-                why="the observation's 'truth' has no poses of a target and a goal",
+                why=f"the observation's 'truth' lacks poses of {', '.join(sorted(needed))}",
                 next_step="Use it with the simulated cell; a real cell does not tell where its objects are",
             )
         truth = {str(name): _numbers(pose, 7) for name, pose in told.items()}
@@ -207,7 +185,7 @@ class ScriptedPolicy:
             raise PolicyError(f"The pose of '{wrong[0]}' in the observation is not 7 finite numbers")
         poses = {name: pose for name, pose in truth.items() if pose is not None}
         grippers = {arm: float(state[7 * i + 6]) for i, arm in enumerate(self._context.arms)}
-        return Seen(state, kinematics.tools(state), grippers, str(observation.get("task", "")), poses)
+        return Seen(state, kinematics.tools(state), grippers, task, poses)
 
     def _think(self, seen: Seen, elapsed_s: float, steps: int) -> tuple[Array, bool]:
         """The next actions, and whether it feels unsure of them."""

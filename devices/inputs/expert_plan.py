@@ -133,6 +133,7 @@ class RolledPlan:
         self._references = {
             arm: ArmReference(seen.tools[arm].copy(), seen.grippers[arm]) for arm in seen.tools
         }
+        self._start = {arm: reference.pose for arm, reference in self._references.items()}
         self._view = _View(kinematics, rng, HandStyle.draw(rng))
         self._look_ahead(0.0)
         if seen.task not in PLANS:
@@ -263,7 +264,9 @@ class RolledPlan:
         wanted = {}
         for arm, reference in self._references.items():
             wanted[arm] = reference.pose.copy()
-            wanted[arm][:3] += self._sway(arm)
+            # An arm that has nothing to do lies still: in its straight wrist a little sway would be a lot.
+            if not np.array_equal(reference.pose, self._start[arm]):
+                wanted[arm][:3] += self._sway(arm)
         self._steps.append(
             self._foreseen(self._kinematics.reach(self._steps[-1].joints, wanted, _MOST_RAD_S * self._step_s))
         )

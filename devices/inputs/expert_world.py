@@ -12,6 +12,9 @@ from teleop_app.core.geometry import pose_compose, pose_inverse
 from teleop_app.core.types import Array
 
 TARGET: Final = "target"
+HAND_OVER: Final = "hand-over"
+HANDED_BY: Final = ("grasp_left", "grasp_right")
+"""Where each arm takes the thing that is handed over."""
 _AHEAD: Final = "target_in_1s"
 _FIXED: Final = ("goal", "tray", "bin", "socket", "pass", "belt_end")
 _SAME_M: Final = 1e-3
@@ -48,9 +51,11 @@ class Seen:
         target, goal = self.truth[TARGET], self.truth["goal"]
         off = np.abs(target[:3] - goal[:3])
         away = all(float(np.linalg.norm(tool[:3] - target[:3])) > _CLEAR_M for tool in self.tools.values())
-        if self.task == "hand-over":
-            left = float(np.linalg.norm(self.tools["left"][:3] - self.truth["grasp_left"][:3])) < _CLEAR_M
-            right = float(np.linalg.norm(self.tools["right"][:3] - self.truth["grasp_right"][:3])) < _CLEAR_M
+        if self.task == HAND_OVER:
+            left, right = (
+                float(np.linalg.norm(self.tools[arm][:3] - self.truth[place][:3])) < _CLEAR_M
+                for arm, place in zip(("left", "right"), HANDED_BY, strict=True)
+            )
             return left and not right and bool(target[2] > _HANDED_OVER_M)
         return away and bool((off < (_IN_SOCKET_M if self.task == "peg-insert" else _IN_TRAY_M)).all())
 
@@ -89,7 +94,7 @@ class WorldModel:
     def close(self, arm: str, at_s: float, tools: Mapping[str, Array]) -> None:
         """Fingers close: they hold the target if it is between them."""
         poses = self.poses(at_s, tools)
-        places = [TARGET, *(name for name in poses if name.startswith("grasp_"))]
+        places = [TARGET, *(name for name in poses if name in HANDED_BY)]
         tool = tools[arm]
         if min(float(np.linalg.norm(poses[name][:3] - tool[:3])) for name in places) < _WITHIN_FINGERS_M:
             self.holding[arm] = pose_compose(pose_inverse(tool), poses[TARGET])
@@ -110,7 +115,7 @@ class WorldModel:
         moved = pose_compose(target, pose_inverse(before))
         found: dict[str, Array] = {}
         for name, pose in truth.items():
-            goes_along = name.startswith("grasp_") or (
+            goes_along = name in HANDED_BY or (
                 name not in _FIXED and float(np.linalg.norm(pose[:3] - before[:3])) < _SAME_M
             )
             found[name] = pose_compose(moved, pose) if goes_along else pose
