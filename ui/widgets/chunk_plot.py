@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, Qt, QTimer
-from PyQt6.QtGui import QHideEvent, QShowEvent
+from PyQt6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from teleop_app.core.types import ControlTick, PolicyChunk
@@ -26,6 +26,8 @@ _LEAST_SPAN = 0.08
 _SHRINK_BELOW = 0.45
 _EMPTY = "What the policy proposes for a joint, and what is sent, is drawn here while the station runs."
 _AXIS_PX = 44
+_SMALL_PX = 400
+"""Of width; below it, as a small tile, the curves need the room that picker and legend have."""
 _EDGE_S = 0.25
 """Room for the last number of the axis."""
 
@@ -85,7 +87,6 @@ class ChunkPlot(QWidget):
         head.setContentsMargins(0, 0, theme.grid(1), 0)
         box.addLayout(head)
         box.addWidget(self._stack, 1)
-        self.setMinimumHeight(theme.grid(18))
         self.setAccessibleName("Proposal, queue and what was sent, of one joint")
         self._timer = QTimer(self)
         self._timer.setInterval(_REFRESH_MS)
@@ -220,6 +221,13 @@ class ChunkPlot(QWidget):
         if a0 is not None and a0.type() == QEvent.Type.PaletteChange and self._theme:
             if self._theme != theme.tokens().name:
                 self._retheme()
+
+    def resizeEvent(self, a0: QResizeEvent | None) -> None:
+        """Leaves out picker and legend where there is no room for them."""
+        super().resizeEvent(a0)
+        small = self.width() < _SMALL_PX
+        self.joint.setVisible(not small)
+        self._legend.setVisible(not small)
 
     def showEvent(self, a0: QShowEvent | None) -> None:
         """Begins to draw."""
