@@ -66,6 +66,7 @@ class PolicyDrive:
         self._chunks = PolicyProposals(supervisor, config, note)
         self._merge = PolicyMerge(supervisor, drives, config, period_s)
         self._speed = config.speed
+        self._first_speed = min(config.first_run_speed, config.speed)
         self._policy_ns = 0
         self._chunk_ns = -_SILENT_NS
         self._since_ns = 0
@@ -84,7 +85,13 @@ class PolicyDrive:
         self._pause_if_refused(now_ns)
 
     def take_event(self, event: Event, now_ns: int) -> None:
-        """The policy asks for help: hold, if the station is set up so. Other events are left alone."""
+        """Take an event of the policy process; all but these are left alone.
+
+        `autonomy.help`: hold, if the station is set up so. `policy.loaded`: one that has not driven this
+        station before (`seen`) starts slowly.
+        """
+        if event.kind == "policy.loaded":
+            self._speed = self._config.speed if event.fields.get("seen") else self._first_speed
         if event.kind != "autonomy.help" or not self._config.help_holds:
             return
         if self._authority.stage not in (Stage.POLICY, Stage.STARVED, Stage.FADING):

@@ -19,8 +19,17 @@ from teleop_app.core.clock import FakeClock
 from teleop_app.core.config import StationConfig
 from teleop_app.core.errors import ConfigError, DeviceError, StationError
 from teleop_app.core.paths import DataDir
-from teleop_app.core.types import Actor, ArmInput, ControlTick, InputSample, ProcessStatus
-from teleop_app.station.control import ControlProcess
+from teleop_app.core.types import (
+    Actor,
+    ArmInput,
+    AutonomyPhase,
+    ControlTick,
+    Event,
+    InputSample,
+    PolicyChunk,
+    ProcessStatus,
+)
+from teleop_app.station.control import CHUNKS_A_TICK, ControlProcess
 from teleop_app.station.process import ProcessContext
 
 DESCRIPTIONS = [
@@ -136,6 +145,75 @@ def test_control_process_commands(station):
     station.position[1] += 0.05
     station.call("home")
     station.until(lambda topic, value: topic == "event" and value.kind == "control.homed")
+
+
+def chunk(station, number, policy_ns, actions=HOME):
+    now_ns = station.clock.now_ns()
+    rows = np.tile(actions, (16, 1))
+    return PolicyChunk("toy", "1", number, now_ns, now_ns, policy_ns, 50_000_000, rows, ("left", "right"))
+
+
+def test_control_process_lets_a_policy_drive_and_hears_its_call_for_help(station):
+    station.turn()
+    with pytest.raises(StationError, match="There is no mode 'yolo'. Choose one of: manual, supervised"):
+        station.call("authority", mode="yolo")
+    with pytest.raises(StationError, match="the mode is manual"):
+        station.call("resume")
+    assert station.call("authority", mode="supervised")["phase"] == "return"
+    numbers = iter(range(1, 10**6))
+
+    def ask():
+        ticks = [value for topic, value in station.messages if topic == "tick" and value.autonomy]
+        station.messages.clear()
+        policy_ns = ticks[-1].autonomy.policy_ns if ticks else 0
+        station.hand.send("chunk", chunk(station, next(numbers), policy_ns))
+        return InputSample("vr", Actor.HUMAN, 0, station.clock.now_ns(), {"left": ArmInput(False)})
+
+    tick = station.until(lambda topic, value: topic == "tick" and value.actor is Actor.POLICY, ask)
+    assert (tick.source, tick.autonomy.phase) == ("policy", AutonomyPhase.POLICY)
+    assert station.call("status")["autonomy"]["mode"] == "supervised"
+    assert station.call("set_policy_speed", speed=0.5)["speed"] == 0.5
+    assert station.call("set_blend", alpha=0.25)["blend"] == 0.25
+    for command, fields in (("set_policy_speed", {"speed": 7}), ("set_blend", {"alpha": "all"})):
+        with pytest.raises(StationError, match="lies between|must be a number"):
+            station.call(command, **fields)
+    station.until(lambda topic, value: topic == "tick" and value.actor is Actor.POLICY, ask)
+    station.hand.send("event", Event("autonomy.help", 0, "policy", "", {"kind": "stall", "score": 2.0}))
+    held = station.until(
+        lambda topic, value: (
+            topic == "event" and value.kind == "autonomy.hold" and "asks for help" in value.text
+        ),
+        lambda: InputSample("vr", Actor.HUMAN, 0, station.clock.now_ns(), {"left": ArmInput(False)}),
+    )
+    assert "(stall)" in held.text
+    assert station.call("pause")["mode"] == "paused"
+    with pytest.raises(StationError, match="it has not moved"):
+        station.call("rewind")
+    with pytest.raises(StationError, match="Nobody has taken over"):
+        station.call("takeover_reason", reason="grasp")
+    with pytest.raises(StationError, match="Nobody has taken over"):
+        station.call("mark_phase", phase="recover")
+    assert station.call("authority", mode="manual")["phase"] == "idle"
+
+
+def test_a_flood_of_chunks_is_bounded_and_does_not_hold_up_the_ticks(station):
+    station.turn()
+    station.until(
+        lambda topic, _: topic == "input",
+        lambda: InputSample("vr", Actor.HUMAN, 0, station.clock.now_ns(), {"left": ArmInput(False)}),
+    )
+    taken = []
+    station.process._loop.policy.offer = lambda value, _now: taken.append(value.chunk)
+    for number in range(1, 61):
+        station.hand.send("chunk", chunk(station, number, 0, HOME + np.nan))
+    for _ in range(400):
+        before = len(taken)
+        station.turn()
+        assert len(taken) - before <= CHUNKS_A_TICK
+        if len(taken) > 0 and len(taken) == before:
+            break
+        station.heard.wait(0.002)
+    assert taken
 
 
 def test_control_process_commands_of_the_mapping(station):

@@ -90,6 +90,14 @@ def test_a_policy_keeps_its_own_tighter_limits():
     assert rig.last.flags & SafetyFlag.TCP_SPEED
 
 
+def test_a_version_that_never_drove_here_starts_slowly():
+    rig = PolicyRig(first_run_speed=0.3, speed=0.9)
+    assert rig.loop.policy.status()["speed"] == 0.9
+    for seen, speed in ((False, 0.3), (True, 0.9)):
+        rig.loop.policy.take_event(Event("policy.loaded", 0, "policy", "", {"seen": seen}), 0)
+        assert rig.loop.policy.status()["speed"] == speed
+
+
 def test_a_slow_run_slows_the_policys_clock():
     rig = driving()
     rig.loop.policy.set_speed(0.5)
