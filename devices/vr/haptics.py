@@ -14,6 +14,7 @@ PATTERNS: Final[dict[str, tuple[tuple[float, int, int], ...]]] = {
     "limit": ((0.6, 90, 0),),
     "record": ((0.5, 70, 80), (0.8, 140, 0)),
     "stale": ((0.8, 160, 90), (0.8, 160, 0)),
+    "help": ((0.7, 60, 60), (0.7, 60, 60), (1.0, 200, 0)),
     "estop": ((1.0, 250, 80), (1.0, 250, 80), (1.0, 250, 0)),
 }
 """By kind: strength 0 .. 1, length and pause after it [ms]."""

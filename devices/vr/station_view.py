@@ -6,11 +6,26 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from teleop_app.core.clock import NS_PER_S
-from teleop_app.core.types import ControlTick, Event, RecorderStatus, TaskStatus
+from teleop_app.core.types import (
+    Actor,
+    AutonomyPhase,
+    ControlState,
+    ControlTick,
+    Event,
+    RecorderStatus,
+    TaskStatus,
+)
 
 _WARNING_NS: Final = 8 * NS_PER_S
-_WARNINGS: Final = ("safety.", "process.", "recorder.fault", "control.refused", "control.home_failed")
-_OVER: Final = ("safety.cleared", "safety.recovered", "safety.estop_reset")
+_HELP: Final = "autonomy.help"
+_WARNINGS: Final = ("safety.", "process.", "recorder.fault", "control.refused", "control.home_failed", _HELP)
+_OVER: Final = (
+    "safety.cleared",
+    "safety.recovered",
+    "safety.estop_reset",
+    "autonomy.takeover",
+    "autonomy.resumed",
+)
 
 
 class StationView:
@@ -60,6 +75,7 @@ class StationView:
             "source": tick.source if tick else "",
             "mine": mine,
             "moving": bool(tick and any(tick.engaged)),
+            "policy": self._policy(tick),
             "held": dict(held),
             "precise": dict(precise),
             "task": (recorder.instruction if recorder else "") or (task.instruction if task else ""),
@@ -70,6 +86,20 @@ class StationView:
             "target": recorder.target if recorder else 0,
             "warning": self._warned(tick),
         }
+
+    def _policy(self, tick: ControlTick | None) -> str:
+        """What a policy does: `drives`, `both` with a person, `asks` for help, `holds`; else nothing."""
+        autonomy = tick.autonomy if tick is not None else None
+        if tick is None or autonomy is None or tick.state in (ControlState.ESTOP, ControlState.FAULT):
+            return ""
+        if tick.actor is Actor.BLEND:
+            return "both"
+        if tick.actor is Actor.POLICY:
+            return "drives"
+        if autonomy.phase is AutonomyPhase.HOLD:
+            warning = self._warning
+            return "asks" if warning is not None and warning.kind == _HELP else "holds"
+        return ""
 
     def _warned(self, tick: ControlTick | None) -> str:
         warning = self._warning

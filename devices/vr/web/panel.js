@@ -5,7 +5,7 @@ const HEIGHT = 800;
 const EDGE = 56;
 const LEGEND = 480;
 const FONT = 'system-ui, "Segoe UI", Roboto, sans-serif';
-const TINTS = { good: '#4fd08a', warn: '#ffc35c', bad: '#ff6b63', soft: '#a3b1c4', plain: '#eef2f7' };
+const TINTS = { good: '#4fd08a', warn: '#ffc35c', bad: '#ff6b63', policy: '#a99bff', soft: '#a3b1c4', plain: '#eef2f7' };
 
 export const PANEL_ASPECT = WIDTH / HEIGHT;
 

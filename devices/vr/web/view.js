@@ -4,6 +4,10 @@ const STATES = {
   idle: ['Ready: squeeze to move', 'plain'], aligning: ['Aligning', 'warn'], engaged: ['Moving', 'good'],
   hold: ['Holding', 'warn'], fault: ['Robot fault', 'bad'], estop: ['EMERGENCY STOP', 'bad'],
 };
+const POLICY = {
+  drives: ['Policy drives: squeeze to seize', 'policy'], both: ['You and the policy drive', 'policy'],
+  asks: ['Policy needs help: squeeze to seize', 'policy'], holds: ['Policy waits: squeeze to drive', 'warn'],
+};
 const RECORDER = {
   idle: 'not recording', countdown: 'starts in', recording: 'recording', finalising: 'writing', review: 'save or discard?',
   fault: 'recorder fault',
@@ -24,7 +28,7 @@ export function recordingWords({ recorder, elapsed_s: elapsed, countdown_s: coun
 
 /** @returns {{head: string, headTint: string, driver: string, hands: string[], ...}} what is shown */
 export function shown(connected, role, station, driving) {
-  const [words, tint] = STATES[station.state] ?? ['Robot not there', 'bad'];
+  const [words, tint] = POLICY[station.policy] ?? STATES[station.state] ?? ['Robot not there', 'bad'];
   const mine = driving && role.drives;
   const watching = driving && !role.drives;
   const colour = (hand) => {
