@@ -36,9 +36,11 @@ from ui.sounds import SoundPlayer
 from ui.station_host import StationHost
 from ui.theme import Role
 from ui.viewmodels.autonomy import AutonomyModel
+from ui.viewmodels.autonomy_summary import AutonomySummaryModel
 from ui.viewmodels.calibration_makers import station_makers
 from ui.viewmodels.collect import CollectModel
 from ui.viewmodels.home import HomeModel
+from ui.widgets.autonomy_summary import AutonomySummary
 from ui.widgets.setup_parts import DriverLabel
 from ui.widgets.status_cells import all_cells, link_state
 
@@ -90,6 +92,7 @@ class Application(QObject):
         self.host = StationHost(parts.data, parts.station_file, parts.config)
         self.collect = CollectModel(self.bridge, parts.config, self.actions.key_label)
         self.autonomy = AutonomyModel(self.bridge, self.collect, self.actions.key_label)
+        self.summary = AutonomySummaryModel(self.catalog)
         self.home = HomeModel(self.catalog, self.bridge, self.host, parts.config.simulation.task)
         self.sounds = SoundPlayer(parts.config.inputs.sounds)
         self._setups: dict[str, CameraSetup] = {}
@@ -123,6 +126,7 @@ class Application(QObject):
             page = self.window.page_widget(title)
             if isinstance(page, EpisodesPage | SetupPage):
                 page.close_page()
+        self.summary.close()
         self.bridge.stop()
         self.host.stop()
         self.client.close()
@@ -150,7 +154,14 @@ class Application(QObject):
         return page
 
     def _make_autonomy(self) -> AutonomyPage:
-        page = AutonomyPage(self.bridge, self.autonomy, self.actions, self._parts.scene, self.settings)
+        page = AutonomyPage(
+            self.bridge,
+            self.autonomy,
+            self.actions,
+            self._parts.scene,
+            self.settings,
+            AutonomySummary(self.summary),
+        )
         page.sessionWanted.connect(lambda: self.window.show_titled("Home"))
         return page
 
@@ -212,6 +223,8 @@ class Application(QObject):
         autonomy.cue.connect(self.sounds.play)
         autonomy.told.connect(window.toast)
         autonomy.helpCalled.connect(self._on_help)
+        autonomy.desk.changed.connect(lambda: self.summary.set_blind(autonomy.desk.blind))
+        self.summary.failed.connect(window.show_error)
         for model in (collect, home, autonomy):
             bridge.linkChanged.connect(model.on_link)
             bridge.recorderChanged.connect(model.on_recorder)
@@ -263,6 +276,7 @@ class Application(QObject):
 
     def _on_recorder(self, status: RecorderStatus) -> None:
         self._recorder = status
+        self.summary.set_session(status.session)
         self.window.set_recording(status.state is RecorderState.RECORDING)
         self.window.set_estop(self.collect.view().estop)
 

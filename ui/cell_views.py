@@ -84,7 +84,7 @@ class CellViews(QObject):
             return
         support = gl_support()
         if support.usable:
-            self.scene_view = SceneView(scene.model, scene.tcp_sites)
+            self.scene_view = SceneView(scene.model, scene.tcp_sites, joint_names=scene.joint_names)
             self._feed = SceneFeed(scene, self.scene_view.scene, self.scene_view)
             for arm in self._model.config.arms:
                 self.scene_view.set_workspace(

@@ -35,6 +35,7 @@ from ui.widgets.authority_modes import ModeSelector
 from ui.widgets.authority_takeovers import TakeoverList
 from ui.widgets.authority_who import WhoPanel
 from ui.widgets.autonomy_strips import AutonomyStrips
+from ui.widgets.autonomy_summary import AutonomySummary
 from ui.widgets.banner import Banner
 from ui.widgets.camera_tile import WidgetTile
 from ui.widgets.chunk_plot import ChunkPlot
@@ -45,6 +46,7 @@ from ui.widgets.policy_bar import PolicyBar
 
 PLAN_TILE = "Plan of a joint"
 _REFRESH_MS = 50
+_SUMMARY_PX = theme.grid(44)
 _TALL_PX = 900
 """Height of the window from which the cards have their full height."""
 
@@ -58,6 +60,7 @@ class AutonomyPage(QWidget):
         actions: The declared actions.
         scene: What the 3-D view draws; None leaves the view out.
         settings: Where the large view is remembered.
+        summary: The session's figures, None without a catalog.
         parent: Owner.
     """
 
@@ -71,10 +74,12 @@ class AutonomyPage(QWidget):
         actions: ActionRegistry,
         scene: SceneSource | None = None,
         settings: QSettings | None = None,
+        summary: AutonomySummary | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._model = model
+        self.summary = summary
         self._actions = actions
         self._view: AutonomyView | None = None
         self._episode: CollectView | None = None
@@ -85,6 +90,8 @@ class AutonomyPage(QWidget):
         self.plan = ChunkPlot(scene.joint_names if scene is not None else ())
         self.views.mosaic.add(WidgetTile(PLAN_TILE, self.plan))
         self.views.restore_large()
+        self.views.mosaic.largeChanged.connect(self._fit_plan)
+        self._fit_plan(self.views.mosaic.large)
         self._pictures = (
             ChunkPictures(scene, self.views.cameras, self.views.scene_view) if scene is not None else None
         )
@@ -120,9 +127,32 @@ class AutonomyPage(QWidget):
         left.setSpacing(theme.grid(1))
         left.addLayout(head)
         left.addWidget(self.policy)
-        left.addWidget(self.views.mosaic, 1)
+        middle = QHBoxLayout()
+        middle.setSpacing(theme.grid(1))
+        middle.addWidget(self.views.mosaic, 1)
+        if self.summary is not None:
+            middle.addWidget(self._build_summary(self.summary))
+        left.addLayout(middle, 1)
         left.addWidget(self.strips)
         return left
+
+    def _build_summary(self, summary: AutonomySummary) -> QWidget:
+        """The session's figures, folded away at first."""
+        panel = QFrame()
+        panel.setProperty("surface", "panel")
+        panel.setFixedWidth(_SUMMARY_PX)
+        inside = QVBoxLayout(panel)
+        inside.setContentsMargins(theme.grid(1.5), theme.grid(1), theme.grid(1.5), theme.grid(1))
+        inside.addWidget(summary)
+        panel.hide()
+        self.figures = QPushButton("Figures")
+        self.figures.setCheckable(True)
+        self.figures.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.figures.setToolTip("How often it succeeds, how often it is helped, version by version.")
+        self.figures.setStyleSheet("padding: 4px 10px;")
+        self.figures.toggled.connect(panel.setVisible)
+        self.policy.extra.addWidget(self.figures)
+        return panel
 
     def _build_column(self) -> QWidget:
         key = self._actions.key_label
@@ -220,6 +250,10 @@ class AutonomyPage(QWidget):
         bridge.linkChanged.connect(self._on_link)
         if self._pictures is not None:
             bridge.cameraChanged.connect(self._pictures.on_camera)
+
+    def _fit_plan(self, large: str) -> None:
+        """A small tile has no room to choose a joint."""
+        self.plan.joint.setVisible(large == PLAN_TILE)
 
     def _on_ticks(self, ticks: list[ControlTick]) -> None:
         for tick in ticks:
@@ -373,13 +407,13 @@ class AutonomyPage(QWidget):
         self.arms.set_precise(driving.precise)
         self.arms.set_mirrored(self._model.collect.symmetry)
         self.leader.set_driving(self._model.collect.leaders.driving(self._model.collect.tick))
-        self.views.refresh()
-        if self._pictures is not None:
-            self._pictures.refresh()
         if episode != self._episode:
             self._show_episode(episode)
         if view != self._view:
             self._show(view)
+        self.views.refresh()
+        if self._pictures is not None:
+            self._pictures.refresh()
 
     def _show_episode(self, episode: CollectView) -> None:
         before, self._episode = self._episode, episode

@@ -179,7 +179,7 @@ def _you(phase: AutonomyPhase, tick: ControlTick, key: Callable[[str], str], giv
             "human",
         )
     if phase is AutonomyPhase.CORRECT:
-        return WhoView(Who.YOU, f"Show what it should have done{source}.", f"{gives}.", "human")
+        return WhoView(Who.YOU, "Show what it should have done.", f"{gives}.", "human")
     return WhoView(Who.YOU, f"You drive{source}.", f"{key('clutch')} lets go.", "human")
 
 

@@ -84,7 +84,7 @@ class RolloutButton(DriverButton):
     def shown(self) -> tuple[str, str, str, str]:
         """What the next press does."""
         if self._running:
-            return "End the rollout", "End rollout", "stop-circle-outline", theme.tokens().recording
+            return "End the rollout", "End", "stop-circle-outline", theme.tokens().recording
         return "Start a rollout", "Rollout", "play-circle-outline", ""
 
 

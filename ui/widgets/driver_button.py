@@ -45,7 +45,8 @@ class DriverButton(QPushButton):
         t = theme.tokens()
         words, short, icon, color = self.shown()
         self.setAccessibleName(words)
-        self.setText(f" {short if self._compact else words}   {self._key}".rstrip())
+        said = f"{short}  " if self._compact else f"{words}   "
+        self.setText(f" {said}{self._key}".rstrip())
         ink = theme.readable(color, t.panel) if color else t.text
         self.setIcon(theme.icon_in(icon, ink))
         pale = theme.blend(t.muted, t.panel, 0.65)
