@@ -30,7 +30,7 @@ class ExecutedPath:
     @property
     def seconds(self) -> float:
         """How long the motion kept lasted."""
-        return self._count * SPACING_S
+        return max(0, self._count - 1) * SPACING_S
 
     def record(self, sent: Array, now_ns: int) -> None:
         """Take what was sent at a tick; NaN is left out."""

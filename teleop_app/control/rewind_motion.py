@@ -56,6 +56,7 @@ class RewindMotion:
         self._pace = period_s / SPACING_S
         self._passed = 0.0
         self._from = self._goal = path.last().copy()
+        path.drop_last()
         self._begun = False
         self._off_ticks = 0
 
@@ -109,7 +110,7 @@ class RewindMotion:
         while self._left and self._passed >= 1.0:
             self._from = self._path.last().copy()
             self._path.drop_last()
-            self._left = self._left - 1 if self._path.seconds else 0
+            self._left -= 1
             self._passed -= 1.0
         onward = self._path.last() if self._left else self._from
         self._goal = self._from + min(self._passed, 1.0) * (onward - self._from)
