@@ -4,8 +4,8 @@ Run: python -m benchmarks.policy_smoothness [--seconds 20] [--runs 3] [--delays-
 
 A stochastic flow policy with two ways to go (`benchmarks.flow_policy`) drives an arm of the simulated cell
 through the real action queue, control loop and safety supervisor, in lockstep on a fake clock. `naive` begins
-each chunk at its action 0 when it arrives. A step of the proposal is from one control tick to the next; jerk and
-acceleration are those of the joint targets that were sent, whose peak jerk the supervisor bounds.
+each chunk at its action 0 when it arrives. A step of the proposal is from one control tick to the next; jerk
+and acceleration are those of the joint targets that were sent, whose peak jerk the supervisor bounds.
 """
 
 from __future__ import annotations

@@ -7,9 +7,13 @@ from hypothesis import strategies as st
 
 from devices.sim.arms import ARMS
 from devices.sim.model import build_spec
+from teleop_app.control.assembly import ArmDescription
+from teleop_app.core.config import StationConfig
+from teleop_app.core.errors import ConfigError
 from teleop_app.mapping.ik import ArmChain
 from teleop_app.mapping.ik_model import arms_only
 from teleop_app.mapping.reach import CellReach
+from teleop_app.station.policy_cell import PolicyCell
 
 HOME = np.array([value for arm in ARMS for value in (*arm.home_q, 0.3)])
 MARGIN = 0.02
@@ -77,3 +81,24 @@ def test_a_path_is_followed_without_flipping_the_arm(reach: CellReach) -> None:
         assert left[0] < 1e-3
         vector = moved
     assert largest < 0.2
+
+
+def test_a_station_offers_its_joints_limits_bases_and_cameras() -> None:
+    config = StationConfig()
+    described = [
+        ArmDescription(a.side, a.joint_names, a.gripper_name, a.tcp_site_name, a.home_q) for a in ARMS
+    ]
+    sizes = {camera.name: (320, 240) for camera in config.cameras} | {"stranger": (8, 8)}
+    cell = PolicyCell(config, described, build_spec("primitive"), lambda: sizes)
+    layout = cell.layout()
+    assert layout.arms == ("left", "right") and len(layout.joint_names) == 14
+    assert layout.joint_names[0] == "left/waist" and layout.joint_names[6] == "left/gripper"
+    assert layout.joints_of == {"left": slice(0, 6), "right": slice(7, 13)}
+    assert layout.gripper_of == {"left": 6, "right": 13}
+    assert layout.lower[6] == 0.0 and layout.upper[13] == 1.0 and (layout.lower < layout.upper).all()
+    assert set(layout.cameras) == {camera.name for camera in config.cameras} and layout.simulated
+    tools = cell.kinematics().poses(HOME)
+    away = np.linalg.norm(layout.base_poses[:, :3] - tools[:, :3], axis=1)
+    assert (away > 0.1).all() and (away < 1.0).all()  # each arm stands on its own base
+    with pytest.raises(ConfigError, match="no arm 'right'"):
+        PolicyCell(config, described[:1], build_spec("primitive"), dict)

@@ -190,6 +190,8 @@ def test_the_hand_feels_what_happens(bench: Bench) -> None:
     bench.turns(0.1)
     bench.hear(Event("control.engaged", 0, "control"), Event("safety.hold", 0, "control"))
     assert bench.device.cues == ["clutch", "stale"]
+    bench.hear(Event("autonomy.help", 0, "policy"))
+    assert bench.device.cues[2:] == ["help"]
 
 
 def test_a_person_cannot_be_told_to_work(bench: Bench) -> None:
