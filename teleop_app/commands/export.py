@@ -51,7 +51,7 @@ def lerobot(
     ] = "",
     pre_intervention_s: Annotated[
         float, typer.Option("--pre-intervention-s", help="With weights: what leads to a takeover [s].")
-    ] = LeRobotOptions.pre_intervention_s,
+    ] = LeRobotOptions().pre_intervention_s,
     append: Annotated[bool, typer.Option(help="Add to a dataset that is there.")] = False,
     with_preroll: Annotated[
         bool, typer.Option("--with-preroll", help="Begin before the record key, with what was kept.")
