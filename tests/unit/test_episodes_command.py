@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -11,6 +12,7 @@ from recorders.synthetic import synthetic_header, write_synthetic
 from recorders.synthetic_autonomy import FIRST_TAKEOVER, POLICY, VERSION, write_rollout
 from sessions.repository import open_catalog
 from sessions.rows import Author
+from sessions.states import Outcome
 from teleop_app.cli import app
 from teleop_app.commands.policy_report import report
 from teleop_app.core.paths import DataDir
@@ -108,3 +110,14 @@ def test_the_report_of_a_policy(rollouts: list[str], data_dir: Path):
     assert "No episode" in run("--policy", "another")
     assert "No episode" in run("--until", "2001-01-01")
     assert json.loads(run("--json", "--since", "2001-01-01", "--task", "wave"))["versions"] != []
+
+
+def test_an_export_says_what_people_said_last(rollouts: list[str], data_dir: Path, tmp_path: Path):
+    with open_catalog(data_dir, Author.process("test")) as catalog:
+        catalog.set_outcome(rollouts[0], Outcome.FAILURE, Author.person("Ann"))
+    words = ("--preset", "recap", "--extra", "autonomy", "--episode", rollouts[0])
+    _run("export", "lerobot", str(tmp_path / "out"), *words)
+    rows = pq.read_table(tmp_path / "out" / "data").to_pydict()
+    assert set(rows["outcome"]) == {"failure"}  # the file says success
+    assert set(rows["autonomy.takeover_reason"]) == {"", "stuck"}
+    assert set(rows["intervention_forced_positive"]) == {True, False}
