@@ -22,6 +22,7 @@ from teleop_app.autonomy.policy_library import PolicyEntry, PolicyLibrary
 from teleop_app.autonomy.policy_templates import TemplateCell, template
 from teleop_app.autonomy.registry import all_drivers, driver_names, make_policy, options_of
 from teleop_app.autonomy.server import PolicyServer
+from teleop_app.commands import policy_report
 from teleop_app.commands.options import (
     DataDirOption,
     JsonOption,
@@ -45,7 +46,10 @@ if TYPE_CHECKING:
 
     from teleop_app.control.assembly import ArmDescription
 
-app = typer.Typer(help="Policies: list, describe, check against the station, serve.", no_args_is_help=True)
+app = typer.Typer(
+    help="Policies: list, describe, check against the station, serve, compare.", no_args_is_help=True
+)
+app.command("report")(policy_report.report)
 
 _NAME = next(each.pattern for each in get_args(PolicyName)[1].metadata if hasattr(each, "pattern"))
 
