@@ -277,7 +277,8 @@ class PolicySession:
     def _open(self) -> tuple[Inquiry, Opened]:
         thread = self._thread
         inquiry = self._make()
-        self._opening = inquiry
+        if thread is self._thread:
+            self._opening = inquiry  # so that it can be closed while it hangs
         try:
             opened = inquiry.open()
         except BaseException:

@@ -54,6 +54,7 @@ class StationWatch:
         self._folder = rings
         self._cameras: dict[str, CameraSetup] = {}
         self._rings: dict[str, RingReader] = {}
+        self._policy_ns = 0
         self.tick: ControlTick | None = None
         self.task: TaskStatus | None = None
         self.recorder: RecorderStatus | None = None
@@ -81,9 +82,8 @@ class StationWatch:
 
     @property
     def policy_ns(self) -> int:
-        """The policy's clock by the newest tick."""
-        autonomy = self.tick.autonomy if self.tick else None
-        return autonomy.policy_ns if autonomy else 0
+        """The policy's clock; control stops it, and does not tell it, while no policy is in use."""
+        return self._policy_ns
 
     @property
     def recording(self) -> bool:
@@ -134,6 +134,8 @@ class StationWatch:
         value = item[1] if item else None
         if isinstance(value, ControlTick):
             self.tick = value
+            if value.autonomy is not None:
+                self._policy_ns = value.autonomy.policy_ns
         elif isinstance(value, TaskStatus):
             self.task = value
         elif isinstance(value, RecorderStatus):
