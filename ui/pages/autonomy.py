@@ -16,7 +16,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from teleop_app.core.types import AuthorityMode, ControlTick, PolicyChunk
+from teleop_app.core.types import AuthorityMode, ControlTick, PolicyChunk, RecorderState
 from ui import theme
 from ui.actions import ActionRegistry
 from ui.bridge import StationBridge
@@ -106,6 +106,11 @@ class AutonomyPage(QWidget):
         self._timer = QTimer(self)
         self._timer.setInterval(_REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
+        self._theme = theme.tokens().name
+        self._repaint = QTimer(self)
+        self._repaint.setSingleShot(True)
+        self._repaint.setInterval(0)
+        self._repaint.timeout.connect(self._retheme)
         self.refresh()
 
     # Building
@@ -139,10 +144,9 @@ class AutonomyPage(QWidget):
     def _build_summary(self, summary: AutonomySummary) -> QWidget:
         """The session's figures, folded away at first."""
         panel = QFrame()
-        panel.setProperty("surface", "panel")
         panel.setFixedWidth(_SUMMARY_PX)
         inside = QVBoxLayout(panel)
-        inside.setContentsMargins(theme.grid(1.5), theme.grid(1), theme.grid(1.5), theme.grid(1))
+        inside.setContentsMargins(theme.grid(1), 0, 0, 0)
         inside.addWidget(summary)
         panel.hide()
         self.figures = QPushButton("Figures")
@@ -193,7 +197,10 @@ class AutonomyPage(QWidget):
             "fault",
         )
         self.cards = EpisodeCards(
-            self._actions, model.collect.config.recording, device_buttons(model.collect.config)
+            self._actions,
+            model.collect.config.recording,
+            device_buttons(model.collect.config),
+            tight=True,
         )
         self.arms = ArmSelector(model.collect.driving.arms, key("arm"), "")
         self.arms.set_compact(True)
@@ -213,11 +220,13 @@ class AutonomyPage(QWidget):
         box.addLayout(_row(self.rollout, self.rewind, self.teach))
         box.addWidget(self.cards)
         box.addLayout(_row(self.success, self.failure))
-        arms = QHBoxLayout()
+        self._arms_row = QWidget()
+        arms = QHBoxLayout(self._arms_row)
+        arms.setContentsMargins(0, 0, 0, 0)
         arms.setSpacing(theme.grid(1))
         arms.addWidget(self.arms, 1)
         arms.addWidget(self.leader)
-        box.addLayout(arms)
+        box.addWidget(self._arms_row)
         box.addWidget(self.takeovers, 1)
         return column
 
@@ -423,6 +432,7 @@ class AutonomyPage(QWidget):
         target = f" of {episode.target}" if episode.target else ""
         self.progress.setText(f"{episode.task}   {episode.saved}{target} saved" if episode.session else "")
         self.cards.show_view(episode)
+        self._fit_arms()
 
     def _show(self, view: AutonomyView) -> None:
         before, self._view = self._view, view
@@ -459,6 +469,12 @@ class AutonomyPage(QWidget):
         if tall != self._tall:
             self._tall = tall
             self.cards.set_compact(not tall)
+            self._fit_arms()
+
+    def _fit_arms(self) -> None:
+        """On a low screen the verdict takes the room of the arms, of which none is driven then."""
+        reviewed = self._episode is not None and self._episode.recorder is RecorderState.REVIEW
+        self._arms_row.setVisible(self._tall or not reviewed)
 
     def heightForWidth(self, a0: int) -> int:
         """Returns the least height: the scroll area asks before it scrolls; the pictures give way first."""
@@ -487,27 +503,33 @@ class AutonomyPage(QWidget):
         self._fit_window()
 
     def changeEvent(self, a0: QEvent | None) -> None:
-        """Follows a change of theme."""
+        """Follows a change of theme, after Qt has gone through all widgets: some are made anew."""
         super().changeEvent(a0)
-        if a0 is not None and a0.type() == QEvent.Type.PaletteChange and hasattr(self, "takeovers"):
-            for part in (
-                self.who,
-                self.modes,
-                self.give,
-                self.seize,
-                self.rollout,
-                self.rewind,
-                self.teach,
-                self.success,
-                self.failure,
-                self.cards,
-                self.arms,
-                self.leader,
-                self.takeovers,
-                self.policy,
-                self.help,
-            ):
-                part.retheme()
+        if a0 is not None and a0.type() == QEvent.Type.PaletteChange and hasattr(self, "_repaint"):
+            self._repaint.start()
+
+    def _retheme(self) -> None:
+        if theme.tokens().name == self._theme:
+            return
+        self._theme = theme.tokens().name
+        for part in (
+            self.who,
+            self.modes,
+            self.give,
+            self.seize,
+            self.rollout,
+            self.rewind,
+            self.teach,
+            self.success,
+            self.failure,
+            self.cards,
+            self.arms,
+            self.leader,
+            self.takeovers,
+            self.policy,
+            self.help,
+        ):
+            part.retheme()
 
 
 def _row(*buttons: QPushButton) -> QHBoxLayout:

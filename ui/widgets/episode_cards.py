@@ -19,6 +19,7 @@ from ui.widgets.verdict_card import VerdictCard
 
 _CARD_PX = theme.grid(27)
 _COMPACT_CARD_PX = theme.grid(20)
+_TIGHT_PX = theme.grid(24)
 
 
 class EpisodeCards(QStackedWidget):
@@ -28,6 +29,7 @@ class EpisodeCards(QStackedWidget):
         actions: For the keys on the buttons.
         recording: Pre-roll and automatic save.
         buttons: Buttons of devices by action.
+        tight: The verdict scrolls on a low screen instead of growing.
         parent: Owner.
     """
 
@@ -39,9 +41,12 @@ class EpisodeCards(QStackedWidget):
         actions: ActionRegistry,
         recording: RecordingSection,
         buttons: Mapping[str, tuple[str, ...]],
+        *,
+        tight: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
+        self._tight = tight
         self._actions = actions
         self._buttons = buttons
         self._compact = False
@@ -85,13 +90,14 @@ class EpisodeCards(QStackedWidget):
     def set_compact(self, compact: bool) -> None:
         """Takes less height on a low screen."""
         self._compact = compact
-        self.record.trust.set_compact(compact)
+        self.record.set_compact(compact)
         self._fit()
 
     def _fit(self) -> None:
         height = _COMPACT_CARD_PX if self._compact else _CARD_PX
         if self.currentWidget() is self.verdict:
-            height = max(height, self.verdict.wanted_height(self.width()))
+            wanted = self.verdict.wanted_height(self.width())
+            height = max(height, min(wanted, _TIGHT_PX) if self._tight and self._compact else wanted)
         if height != self.height():
             self.setFixedHeight(height)
 

@@ -75,7 +75,6 @@ class RecordPanel(QFrame):
         self.clock.setFont(theme.font(FontSize.FIGURE, bold=True, tabular=True))
         self.clock.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.button = QPushButton()
-        self.button.setFixedHeight(theme.grid(7))
         self.button.setMinimumWidth(theme.grid(20))
         self.button.setIconSize(QSize(24, 24))
         self.button.setFont(theme.font(16, bold=True))
@@ -105,15 +104,23 @@ class RecordPanel(QFrame):
         self.figures.setFont(theme.font(tabular=True))
         self.figures.setProperty("kind", "muted")
         box = QVBoxLayout(self)
-        box.setContentsMargins(theme.grid(2), theme.grid(2), theme.grid(2), theme.grid(1.5))
-        box.setSpacing(theme.grid(1))
         self.trust = TrustMeter()
         box.addLayout(row)
         box.addWidget(self.figures)
         box.addWidget(self.trust)
         box.addStretch(1)
         box.addWidget(self.note)
+        self._box = box
+        self.set_compact(False)
         self.retheme()
+
+    def set_compact(self, compact: bool) -> None:
+        """Takes less height on a low screen."""
+        self.trust.set_compact(compact)
+        self.button.setFixedHeight(theme.grid(5 if compact else 7))
+        edge = theme.grid(1 if compact else 2)
+        self._box.setContentsMargins(theme.grid(2), edge, theme.grid(2), theme.grid(1 if compact else 1.5))
+        self._box.setSpacing(theme.grid(0.5 if compact else 1))
 
     def set_state(self, state: RecorderState, elapsed_s: float, countdown_s: float) -> None:
         """Shows the flow's state and its clock."""
