@@ -27,6 +27,7 @@ from teleop_app.core.types import (
 from teleop_app.station.policy_rollouts import RolloutWatch
 from teleop_app.station.policy_seen import SeenVersions
 from teleop_app.station.policy_session import PolicySession, Proposal
+from teleop_app.station.policy_status import Signs, disguised, policy_state, policy_status
 from teleop_app.station.policy_view import CameraSizes, StationWatch
 from teleop_app.station.process import Heartbeat, ProcessContext
 
@@ -144,7 +145,11 @@ class PolicyProcess:
             self._attend(self._watch)
         self._publish_status()
         session = self._session
-        self._heartbeat.beat(ProcessState.RUNNING, self._text(session) if session else "", self._metrics)
+        self._heartbeat.beat(
+            ProcessState.RUNNING,
+            self._disguised(session.sentence(), session) if session else "",
+            self._metrics,
+        )
 
     # Commands.
 
@@ -341,61 +346,34 @@ class PolicyProcess:
     def _publish_status(self) -> None:
         now_ns = self._context.clock.now_ns()
         session = self._session
-        mark = (self._state(), self._active, self._hidden, self._text(session) if session else "")
+        state = policy_state(session, running=self._running)
+        mark = (state, self._active, self._hidden, session.sentence() if session else "")
         if self._publisher is None or (now_ns < self._status_due_ns and mark == self._told):
             return
         self._told = mark
         self._status_due_ns = now_ns + (_STATUS_NS if session else _IDLE_STATUS_NS)
         self._publisher.send("policy", self._status())
 
-    def _state(self) -> PolicyState:
-        session = self._session
-        if session is None:
-            return PolicyState.NONE
-        return PolicyState.RUNNING if session.ready and self._running else session.state
-
     def _status(self) -> PolicyStatus:
         now_ns = self._context.clock.now_ns()
         session = self._session
         if session is None:
             return PolicyStatus(PolicyState.NONE, now_ns)
-        hidden = self._hidden
-        return PolicyStatus(
-            state=self._state(),
-            capture_ns=now_ns,
-            policy="" if hidden else session.file.name,
-            title="" if hidden else session.file.title or session.file.name,
-            version="" if hidden else session.version,
+        signs = Signs(
+            running=self._running,
             label=self._blind.label if self._blind else "",
-            execution=session.execution.value,
-            rate_hz=session.file.rate_hz,
-            horizon=session.file.horizon,
-            text=self._text(session),
-            checks=session.checks,
-            chunks=session.chunks,
-            refused=session.refused,
-            latency_p50_ms=session.latency_ms(0.5),
-            latency_p99_ms=session.latency_ms(0.99),
-            delay_steps=session.delay_steps,
-            uncertainty=session.uncertainty,
-            novelty=session.novelty,
+            hidden=self._hidden,
             stalled_s=self._stall.stalled_s,
             help=self._help.score,
             seen=self._seen.has(session.file.name, session.version),
         )
-
-    def _text(self, session: PolicySession) -> str:
-        return self._disguised(session.sentence(), session)
+        return policy_status(session, signs, now_ns)
 
     def _disguised(self, text: str, session: PolicySession) -> str:
-        """Without what would tell which policy it is, while that is hidden."""
         if not self._hidden or self._blind is None:
             return text
         label = next(label for label, name in self._blind.reveal().items() if name == session.file.name)
-        for telling in (session.file.title, session.file.name, session.version):
-            if telling:
-                text = text.replace(telling, label)
-        return text
+        return disguised(text, session, label)
 
     def _metrics(self) -> dict[str, float]:
         session = self._session
