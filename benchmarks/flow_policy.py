@@ -22,7 +22,7 @@ _FLOW_STEPS: Final = 10
 _MOVED: Final = (0, 1)
 _CENTRE: Final = np.array([0.0, -1.05])
 _REACH_RAD: Final = 0.35
-_SPEED_RAD_S: Final = 0.25
+SPEED_RAD_S: Final = 0.25
 _BEND_RAD: Final = 0.12
 _COMMITTED_RAD: Final = 0.05
 """Nearer than this, both ways are about as likely."""
@@ -92,7 +92,7 @@ class FlowPolicy:
         """The two ways from here on, shape (2, H, 2)."""
         if abs(state[0]) > 0.95 * _REACH_RAD:
             self._forward = -np.sign(state[0])
-        waist = state[0] + self._forward * _SPEED_RAD_S / RATE_HZ * np.arange(HORIZON)
+        waist = state[0] + self._forward * SPEED_RAD_S / RATE_HZ * np.arange(HORIZON)
         return np.stack([np.stack([waist, shoulder], axis=1) for shoulder in ways(waist)])
 
     def _shares(self, state: Array) -> Array:

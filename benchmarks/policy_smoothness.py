@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.command import parser, run
 from benchmarks.figures import Figures, NotMeasuredError
-from benchmarks.flow_policy import HORIZON, RATE_HZ, FlowPolicy, away_from_ways
+from benchmarks.flow_policy import HORIZON, RATE_HZ, SPEED_RAD_S, FlowPolicy, away_from_ways
 from devices.sim.cell import Cell
 from teleop_app.autonomy.policy_file import PolicyFile
 from teleop_app.core.config import StationConfig
@@ -75,7 +75,7 @@ def _measure_one(execution: str, delay_ms: float, seed: int, seconds: float, fig
     driven, flags = 0, 0
     for index in range(round((_SETTLE_S + seconds) / period_s)):
         tick = policy.tick()
-        before, proposed = proposed, tick.policy
+        before, proposed = proposed, tick.policy if tick.policy is not None else proposed
         if index * period_s < _SETTLE_S:
             continue
         sent.append(tick.sent[_JOINTS])
@@ -96,7 +96,7 @@ def _measure_one(execution: str, delay_ms: float, seed: int, seconds: float, fig
     figures.add(f"{name}: jerk RMS", "rad/s3", _rms(jerk[:, :2]))
     figures.add(f"{name}: jerk peak", "rad/s3", float(jerk.max()))
     figures.add(f"{name}: off the ways RMS", "mrad", 1e3 * _rms(away_from_ways(np.array(measured))))
-    figures.add(f"{name}: swept", "rad/s", moved / seconds)
+    figures.add(f"{name}: waist travelled", "rad/s", moved / seconds, note=f"{SPEED_RAD_S:g} as asked for")
     figures.add(f"{name}: driven", "%", 100.0 * driven / len(sent))
     passed = SafetyFlag(flags & ~SafetyFlag.RATE_LIMIT)
     if passed:
