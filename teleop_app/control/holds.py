@@ -73,6 +73,11 @@ class Holds:
         return self._disabled
 
     @property
+    def lost(self) -> str:
+        """Why a clutch was released for its person, as a sentence; empty when none was."""
+        return self._lost_text
+
+    @property
     def reason(self) -> str:
         """Sentences, empty when nothing is held."""
         return " ".join(self._paused) or self._lost_text

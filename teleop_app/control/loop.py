@@ -322,7 +322,7 @@ class ControlLoop:
         self._arbitrate(now_ns)
         person = self._driver.name if self._driver is not None else ""
         rewind = self._motions.name or self._motions.ended
-        self.policy.begin_tick(now_ns, missed, person, self._holds.reason, rewind)
+        self.policy.begin_tick(now_ns, missed, person, self._holds.lost, rewind)
         requests, goals = self._requests(now_ns)
         outcome = self._supervisor.tick(now_ns, requests)
         self._at_rest = outcome.at_rest
