@@ -228,6 +228,7 @@ def test_while_the_keys_hold_an_arm_s_drives_and_does_not_label(page, fake_stati
     press = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_S, Qt.KeyboardModifier.NoModifier)
     QTest.keyClick(page, Qt.Key.Key_S)
     assert page.model.view().outcome == ""
+    assert page.success.text().split() == ["Success"]
     QApplication.sendEvent(page, press)
     page.model.collect.driving.sample(0)
     sample = page.model.collect.driving.sample(20_000_000)

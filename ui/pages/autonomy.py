@@ -445,8 +445,10 @@ class AutonomyPage(QWidget):
         self.teach.setEnabled(view.recovering)
         self.success.set_wanted(view.outcome == "success")
         self.failure.set_wanted(view.outcome == "failure")
-        for button in (self.success, self.failure):
+        for button, action in ((self.success, "outcome.success"), (self.failure, "outcome.failure")):
             button.setEnabled(view.can_judge)
+            if before is None or view.held != before.held:  # while they hold an arm, these keys drive
+                button.set_key("" if view.held else self._actions.key_label(action))
         self.takeovers.set_takeovers(view.takeovers, view.unexplained)
         self._show_help(view.help_text, before.help_text if before is not None else "")
         self.policy.set_moving(view.driving)

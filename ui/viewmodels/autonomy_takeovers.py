@@ -19,7 +19,7 @@ REASONS: dict[str, str] = {
 }
 """Words of each reason, in the order of their keys."""
 
-OUTCOMES = {"resumed": "given back", "finished": "finished by you", "aborted": "aborted"}
+OUTCOMES = {"resumed": "given back", "finished": "finished", "aborted": "aborted"}
 
 MOST = 200
 """Kept in the list; the store has them all."""

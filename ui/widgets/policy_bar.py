@@ -28,6 +28,7 @@ from ui.widgets.policy_rows import BlindRow, EmptyRow, FaultRow
 
 _NONE = "Choose a policy"
 _SPEED_STEP = 5
+_FULL = 100
 
 
 class PolicyBar(QFrame):
@@ -77,7 +78,7 @@ class PolicyBar(QFrame):
             self.execution.setItemData(self.execution.count() - 1, meaning, Qt.ItemDataRole.ToolTipRole)
         self.execution.activated.connect(self._execute)
         self.notice = QLabel("First run here: slow")
-        self.notice.setToolTip("This version has never driven this station, so it starts slowly.")
+        self.notice.setToolTip("This version has never driven this station. Keep it slow until you trust it.")
         self.speed = QSlider(Qt.Orientation.Horizontal)
         self.speed.setRange(_SPEED_STEP, 100)
         self.speed.setSingleStep(_SPEED_STEP)
@@ -193,6 +194,7 @@ class PolicyBar(QFrame):
             self.speed.setValue(value)
             self.speed.blockSignals(False)
         self._percent.setText(f"{self.speed.value()} %")
+        self.notice.setText("First run here: slow" if self.speed.value() < _FULL else "First run here")
 
     def refresh(self) -> None:
         """Brings the widgets to the desk's state."""
