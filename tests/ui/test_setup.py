@@ -207,9 +207,9 @@ def test_saving_names_the_processes_to_restart_and_restarts_them(qtbot, file):
     model.set_linked(True)
     model.set_value("safety.stale_hold_ms", 60.0)
     model.save()
-    assert model.to_restart == ("control",)
+    assert model.to_restart == ("control", "policy")
     model.restart()
-    assert station.calls == [("station", "restart", {"process": "control"})]
+    assert station.calls == [("station", "restart", {"process": name}) for name in ("control", "policy")]
     assert model.to_restart == ()
 
 
