@@ -65,6 +65,17 @@ class PoseCorrection:
         self._shift_m = _at_most(shift + goal[:3] - home[:3], MAX_SHIFT_M)
         self._turn = _at_most(turned, MAX_TURN_RAD)
 
+    def absorb(self, before: Array, after: Array) -> None:
+        """The policy proposes `after` where it proposed `before`: what is commanded stays where it was.
+
+        A new chunk begins where the robot was seen, correction included; added again, it would run away.
+        """
+        gone = before[:3] - after[:3]
+        turned = quat_multiply(before[3:], quat_conjugate(after[3:]))
+        first_m, first = self._before
+        self._before = (first_m + gone, _followed(first, turned))
+        self._shift_m, self._turn = self._shift_m + gone, _followed(self._turn, turned)
+
     def applied(self, pose: Array) -> Array:
         """The pose with the correction."""
         turn = quat_from_rotvec(self._turn)
@@ -98,6 +109,13 @@ class JointCorrection:
             self._before = np.zeros_like(leader) if self._change is None else self._change
         before = np.zeros_like(leader) if self._before is None else self._before
         self._change = np.clip(before + leader - self._first, -MAX_TURN_RAD, MAX_TURN_RAD)
+
+    def absorb(self, before: Array, after: Array) -> None:
+        """The policy proposes `after` where it proposed `before`, as for a hand."""
+        if self._change is not None:
+            self._change = self._change + before - after
+        if self._before is not None:
+            self._before = self._before + before - after
 
     def applied(self, joints: Array) -> Array:
         """The joints with the correction."""
@@ -137,6 +155,11 @@ def weight(blend: float, uncertainty: float, *, by_confidence: bool) -> float:
 def approached(value: float, goal: float, step: float) -> float:
     """`value` after one step towards `goal` of at most `step`."""
     return value + min(step, max(-step, goal - value))
+
+
+def _followed(turn: Array, turned: Array) -> Array:
+    """Rotation vector of `turned` first, then `turn`."""
+    return quat_to_rotvec(quat_normalise(quat_multiply(quat_from_rotvec(turn), turned)))
 
 
 def _at_most(vector: Array, length: float) -> Array:

@@ -67,6 +67,7 @@ class PolicyMerge:
         self._period_s = period_s
         self._shares: list[_Share | None] = [None] * len(self._cell.names)
         self._base: Proposal | None = None
+        self._last: tuple[Proposal, Array] | None = None
         self.blend = limits.blend
 
     @property
@@ -86,7 +87,7 @@ class PolicyMerge:
     def clear(self) -> None:
         """Forget what people added."""
         self._shares = [None] * len(self._shares)
-        self._base = None
+        self._base = self._last = None
 
     def alone(self, proposal: Proposal, now_ns: int) -> list[ArmRequest | None]:
         """The policy's requests, by arm; None for arms that it does not drive."""
@@ -122,6 +123,8 @@ class PolicyMerge:
         requests = self.alone(base, now_ns)
         if any(goals) or not self.faded:
             poses = self._supervisor.poses(base.vector[self._cell.joint_at])
+            if not weighed:
+                self._absorb(base, poses)
             for arm, goal in enumerate(goals):
                 if self._cell.names[arm] not in base.arms:
                     requests[arm] = asked[arm]
@@ -130,6 +133,17 @@ class PolicyMerge:
                 else:
                     self._add(requests, arm, goal, base, poses[arm], now_ns)
         return requests
+
+    def _absorb(self, base: Proposal, poses: Array) -> None:
+        """A new chunk already holds what was added when it was observed."""
+        last, self._last = self._last, (base, poses)
+        if last is None or last[0].chunk == base.chunk:
+            return
+        before, before_poses = last
+        for arm, share in enumerate(self._shares):
+            if share is not None:
+                share.pose.absorb(before_poses[arm], poses[arm])
+                share.joints.absorb(self._joints(before, arm), self._joints(base, arm))
 
     def _add(
         self,

@@ -246,6 +246,18 @@ def test_a_correction_is_added_and_fades_when_the_hand_lets_go():
     assert np.abs(np.diff(rig.velocity(), axis=0) / 0.005).max() <= 15.0 + 1e-6
 
 
+def test_a_correction_does_not_run_away_when_the_policy_starts_from_where_it_sees_the_robot():
+    rig = driving(AuthorityMode.CORRECTIVE, plan=stand)
+    rig.plan = lambda _t: rig.last.sent.copy()
+    rig.press()
+    for k in range(40):
+        rig.hold(0.001 * (k + 1))
+        rig.tick()
+    rig.tick(600)
+    away = tcp(rig)[0, :3] - tcp(rig, HOME)[0, :3]
+    assert np.linalg.norm(away) == pytest.approx(0.04, abs=0.006)
+
+
 def test_blending_weighs_both_and_hands_over_gradually():
     rig = driving(AuthorityMode.BLENDED, plan=stand, blend=0.25)
     rig.press()
