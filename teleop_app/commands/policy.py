@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import os
 import re
-import signal
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from teleop_app.autonomy.inquiry import Question
-from teleop_app.autonomy.plain_policy import policy_of_factory
 from teleop_app.autonomy.policy_file import PolicyName
 from teleop_app.autonomy.policy_library import PolicyEntry, PolicyLibrary
-from teleop_app.autonomy.policy_templates import TemplateCell, template
-from teleop_app.autonomy.registry import all_drivers, driver_names, make_policy, options_of
-from teleop_app.autonomy.server import PolicyServer
-from teleop_app.commands import policy_report
+from teleop_app.autonomy.policy_templates import template
+from teleop_app.autonomy.registry import all_drivers, options_of
+from teleop_app.commands import policy_novelty, policy_report, policy_serve
 from teleop_app.commands.options import (
     DataDirOption,
     JsonOption,
@@ -31,17 +23,14 @@ from teleop_app.commands.options import (
     counted,
     print_json,
 )
+from teleop_app.commands.policy_station import chosen_station, template_cell
 from teleop_app.core.bus import Endpoints
-from teleop_app.core.clock import NS_PER_MS, MonotonicClock
-from teleop_app.core.config import StationConfig
+from teleop_app.core.clock import NS_PER_MS
 from teleop_app.core.errors import ConfigError, PolicyError, TeleopError
-from teleop_app.core.paths import DataDir
-from teleop_app.core.policy import Policy, PolicyContext, PolicyDriver
+from teleop_app.core.policy import PolicyDriver
 from teleop_app.core.types import PolicyCheck
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     import mujoco
 
     from teleop_app.control.assembly import ArmDescription
@@ -49,6 +38,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Policies: list, describe, check against the station, serve, compare.", no_args_is_help=True
 )
+app.command("serve")(policy_serve.serve)
+app.command("novelty")(policy_novelty.novelty)
 app.command("report")(policy_report.report)
 
 _NAME = next(each.pattern for each in get_args(PolicyName)[1].metadata if hasattr(each, "pattern"))
@@ -59,8 +50,8 @@ def list_policies(
     as_json: JsonOption = False, data_dir: DataDirOption = None, station_file: StationOption = None
 ) -> None:
     """The policies of the store, what is wrong with them, and the drivers; with --json one object a line."""
-    _, config = _station(data_dir, station_file)
-    library = PolicyLibrary(chosen_data_dir(data_dir).policies, _cell(config))
+    _, config = chosen_station(data_dir, station_file)
+    library = PolicyLibrary(chosen_data_dir(data_dir).policies, template_cell(config))
     drivers, broken = all_drivers()
     entries = [(entry, _problem(library, entry)) for entry in library.entries()]
     if as_json:
@@ -95,8 +86,8 @@ def init(
             f"A policy cannot be named {name!r:.80}",
             next_step="Use small letters, digits, '_', '.' and '-', beginning with a letter",
         )
-    data, config = _station(data_dir, station_file)
-    cell = _cell(config)
+    data, config = chosen_station(data_dir, station_file)
+    cell = template_cell(config)
     path = PolicyLibrary(data.policies, cell).path_of(name)
     if path.exists() and not force:
         raise ConfigError(f"{path} exists already", next_step="Edit it, or replace it with --force")
@@ -120,7 +111,7 @@ def check(
     from teleop_app.station.policy_shelf import StationShelf
     from teleop_app.station.process import ProcessContext
 
-    data, config = _station(data_dir, station_file)
+    data, config = chosen_station(data_dir, station_file)
     run_dir = data.run_dir()
     context = ProcessContext("policy-check", config, data, Endpoints(run_dir), run_dir)
 
@@ -175,57 +166,6 @@ def check(
         inquiry.close()
 
 
-@app.command("serve")
-def serve(
-    policy: Annotated[
-        str, typer.Option("--policy", help="Policy of the store, driver, or Python factory module:function.")
-    ],
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="TCP; 0: any free one.")] = 8000,
-    host: Annotated[
-        str, typer.Option("--host", help="Where to listen; others than this machine need a key.")
-    ] = ("127.0.0.1"),
-    api_key_env: Annotated[
-        str, typer.Option("--api-key-env", help="Environment variable with the key that clients must show.")
-    ] = "",
-    option: Annotated[
-        list[str] | None, typer.Option("--option", help="Setting NAME=VALUE of the driver or factory.")
-    ] = None,
-    rate: Annotated[
-        float | None, typer.Option("--rate", min=0.1, max=200.0, help="Of its actions [Hz], else 20.")
-    ] = None,
-    horizon: Annotated[
-        int | None, typer.Option("--horizon", min=1, max=256, help="Actions of a chunk, else 16.")
-    ] = None,
-    as_json: JsonOption = False,
-    data_dir: DataDirOption = None,
-    station_file: StationOption = None,
-) -> None:
-    """Serve a policy by openpi's protocol until Ctrl-C."""
-    key = os.environ.get(api_key_env, "") if api_key_env else ""
-    if api_key_env and not key:
-        raise ConfigError(f"The environment variable {api_key_env}, which shall hold the key, is not set")
-    options = _parsed(option or [])
-    if ":" in policy:
-        made = policy_of_factory(policy, options)
-    else:
-        made = _stored_or_driver(policy, options, rate, horizon, data_dir, station_file)
-    # What the policy raises is also told on the server's side.
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    server = PolicyServer(made, host, port, key)
-    server.start()
-    try:
-        facts = server.facts
-        told = {"url": server.url, "name": facts.name, "version": facts.version, "key": bool(key)}
-        named = " ".join(filter(None, (facts.name or policy, facts.version)))
-        if as_json:
-            print_json(told)
-        else:
-            typer.echo(f"{named} is served at {server.url}. Ctrl-C ends it.")
-        _wait_for_the_end()
-    finally:
-        server.stop()
-
-
 def _print_check(check: PolicyCheck, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(check))
@@ -240,68 +180,6 @@ def _say(text: str, as_json: bool) -> None:
         print_json({"text": text})
     else:
         typer.echo(text)
-
-
-def _wait_for_the_end() -> None:
-    """Until SIGINT or SIGTERM."""
-    ended = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        ended.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _stored_or_driver(
-    name: str,
-    options: Mapping[str, Any],
-    rate_hz: float | None,
-    horizon: int | None,
-    data_dir: Path | None,
-    station_file: Path | None,
-) -> Policy:
-    """A policy of the store, with its settings replaced by those given; else a driver's."""
-    data, config = _station(data_dir, station_file)
-    library = PolicyLibrary(data.policies, _cell(config))
-    known = {entry.name for entry in library.entries()}
-    if name in known:
-        file = library.load(name)
-        driver, options = file.driver, dict(file.options) | dict(options)
-        rate_hz, horizon = rate_hz or file.rate_hz, horizon or file.horizon
-    elif name in driver_names():
-        driver = name
-    else:
-        listed = ", ".join(dict.fromkeys([*sorted(known), *driver_names()]))
-        raise PolicyError(f"There is no policy {name!r:.80}", next_step=f"Choose one of: {listed:.400}")
-    context = PolicyContext(
-        name=name,
-        arms=tuple(arm.name for arm in config.arms),
-        joint_names=(),
-        rate_hz=rate_hz or 20.0,
-        horizon=horizon or 16,
-        clock=MonotonicClock(),
-    )
-    return make_policy(driver, context, options)
-
-
-def _station(data_dir: Path | None, station_file: Path | None) -> tuple[DataDir, StationConfig]:
-    from teleop_app import app as application
-
-    data = chosen_data_dir(data_dir).create()
-    return data, application.station_config(data, station_file)[0]
-
-
-def _cell(config: StationConfig) -> TemplateCell:
-    from teleop_app import app as application
-
-    counts = {arm.name: len(arm.joint_names) for arm in application.cell_description(config)[0]}
-    arms = tuple((arm.name, counts.get(arm.name, 0)) for arm in config.arms)
-    return TemplateCell(arms, tuple(camera.name for camera in config.cameras))
 
 
 def _problem(library: PolicyLibrary, entry: PolicyEntry) -> str:
@@ -329,17 +207,3 @@ def _driver(driver: PolicyDriver) -> dict[str, Any]:
         "proof": driver.proof,
         "options": sorted(driver.options.model_fields),
     }
-
-
-def _parsed(settings: Sequence[str]) -> dict[str, Any]:
-    """Settings from `name=value`; values are JSON where they read as such, else texts."""
-    found: dict[str, Any] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name.isidentifier():
-            raise ConfigError(f"--option {setting!r} is not of the form NAME=VALUE")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
-    return found
