@@ -786,7 +786,7 @@ class PolicyStatus:
         version: Of the checkpoint, likewise.
         label: `A` or `B` in a blind comparison, else empty.
         execution: How chunks are joined.
-        rate_hz: Of its actions.
+        rate_hz: Of its actions, 0 when it is not told; so are horizon and delay in a blind comparison.
         horizon: Actions of a chunk.
         text: A sentence when something is off, else empty.
         checks: What it expects against what the station offers.

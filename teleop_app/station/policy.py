@@ -279,8 +279,9 @@ class PolicyProcess:
         session = self._session
         if session is None:
             return
-        if self._rollouts.ended_well:
+        if self._rollouts.ended_well and not self._seen.has(session.file.name, session.version):
             self._seen.add(session.file.name, session.version)
+            self._introduce(session)
         if anew:
             session.reset()
             self._help.forget()
@@ -340,6 +341,18 @@ class PolicyProcess:
             }
             logger.info("%s: %s", each.kind, each.text)
             self._publisher.send("event", self._context.event(each.kind, text, **fields))
+            if each.kind == "policy.loaded":
+                self._introduce(session)
+
+    def _introduce(self, session: PolicySession) -> None:
+        """Tell control whether the policy has driven here before: one that has not starts slowly."""
+        text = self._disguised(f"The policy '{session.file.name}' is ready.", session)
+        self._inputs.send("event", self._context.event("policy.loaded", text, seen=self._is_seen(session)))
+
+    def _is_seen(self, session: PolicySession) -> bool:
+        """Of two that are compared blindly, only both: else the speed would tell which one drives."""
+        sessions = self._sessions.values() if self._hidden else (session,)
+        return all(self._seen.has(each.file.name, each.version) for each in sessions)
 
     # Status.
 
@@ -365,7 +378,7 @@ class PolicyProcess:
             hidden=self._hidden,
             stalled_s=self._stall.stalled_s,
             help=self._help.score,
-            seen=self._seen.has(session.file.name, session.version),
+            seen=self._is_seen(session),
         )
         return policy_status(session, signs, now_ns)
 

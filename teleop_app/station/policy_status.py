@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from teleop_app.core.types import PolicyState, PolicyStatus
@@ -25,7 +26,7 @@ class Signs:
     label: str = ""
     hidden: bool = False
     stalled_s: float = 0.0
-    help: float = float("nan")
+    help: float = math.nan
     seen: bool = False
 
 
@@ -47,16 +48,16 @@ def policy_status(session: PolicySession, signs: Signs, now_ns: int) -> PolicySt
         version="" if hidden else session.version,
         label=signs.label,
         execution=session.execution.value,
-        rate_hz=file.rate_hz,
-        horizon=file.horizon,
+        rate_hz=0.0 if hidden else file.rate_hz,
+        horizon=0 if hidden else file.horizon,
         text=disguised(session.sentence(), session, signs.label if hidden else ""),
         # What a policy expects tells which one it is; that it may not move must be told all the same.
         checks=tuple(check for check in session.checks if not hidden or check.level == "mismatch"),
         chunks=session.chunks,
         refused=session.refused,
-        latency_p50_ms=session.latency_ms(0.5),
-        latency_p99_ms=session.latency_ms(0.99),
-        delay_steps=session.delay_steps,
+        latency_p50_ms=math.nan if hidden else session.latency_ms(0.5),
+        latency_p99_ms=math.nan if hidden else session.latency_ms(0.99),
+        delay_steps=0 if hidden else session.delay_steps,
         uncertainty=session.uncertainty,
         novelty=session.novelty,
         stalled_s=signs.stalled_s,

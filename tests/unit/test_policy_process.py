@@ -278,6 +278,21 @@ def test_a_policy_is_checked_then_asked_while_it_is_in_use(station: Station) -> 
     assert len(station.chunks) == count and station.status.state is PolicyState.READY
 
 
+def test_control_is_told_whether_the_version_has_driven_here_before(station: Station) -> None:
+    def told() -> list[bool]:
+        events = [value for value in station.to_control if isinstance(value, Event)]
+        return [bool(event.fields["seen"]) for event in events if event.kind == "policy.loaded"]
+
+    station.choose()
+    station.until(lambda: told() == [False])
+    station.supervise()
+    station.recorder = RecorderState.RECORDING
+    station.until(lambda: len(station.chunks) >= 2)
+    station.recorder = RecorderState.IDLE
+    station.until(lambda: told() == [False, True])
+    station.until(lambda: station.status.seen)
+
+
 def test_in_its_shadow_it_is_asked_while_people_drive(station: Station) -> None:
     station.choose()
     station.process.shadow(True)
