@@ -32,6 +32,8 @@ FULL = {
     "export": ["--episodes", "4", "--seconds", "30", "--runs", "3"],
     "read": ["--seconds", "60", "--runs", "5"],
     "servo_bus": ["--seconds", "5", "--runs", "3"],
+    "takeover": ["--moments", "1000", "--seizes", "100"],
+    "policy_smoothness": ["--seconds", "20", "--runs", "3"],
 }
 QUICK = {
     "record": ["--seconds", "3", "6", "--runs", "1"],
@@ -44,6 +46,8 @@ QUICK = {
     "export": ["--episodes", "1", "--seconds", "4", "--runs", "1"],
     "read": ["--seconds", "4", "--runs", "2", "--jumps", "20"],
     "servo_bus": ["--seconds", "1", "--runs", "1"],
+    "takeover": ["--moments", "15", "--seizes", "8"],
+    "policy_smoothness": ["--seconds", "2", "--runs", "1", "--delays-ms", "0", "200"],
 }
 PEERS_FULL = {
     "peer_crash": ["--budget-minutes", "40"],
@@ -51,6 +55,7 @@ PEERS_FULL = {
     "peer_read": ["--budget-minutes", "40"],
     "peer_history": ["--budget-minutes", "40"],
     "peer_record": ["--budget-minutes", "150"],
+    "policy_client": [],
 }
 PEERS_QUICK = {
     "peer_crash": ["--seconds", "2", "--saved", "1", "--runs", "1", "--sides", "ours", "stream-h264"],
@@ -58,6 +63,7 @@ PEERS_QUICK = {
     "peer_read": ["--seconds", "2", "--items", "24", "--runs", "1"],
     "peer_history": ["--seconds", "1", "--episodes", "8", "--peer-episodes", "4", "--runs", "1"],
     "peer_record": ["--seconds", "2", "--runs", "1", "--load", "0"],
+    "policy_client": ["--runs", "1", "--questions", "50"],
 }
 """Arguments by name; what stands before a dash is the module."""
 

@@ -37,6 +37,9 @@ IK_POSITION_ERROR_M = 0.02
 LAG_RAD = 0.10
 """A joint sent this far behind its command is reported as rate-limited."""
 
+TOOL_LAG_RAD = 0.02
+"""Joints held back this far from what is asked, for their tool's speed, are reported."""
+
 ADOPT_RAD = 0.10
 """A follower that comes back this far from the last command is met where it is, not pulled back."""
 
@@ -302,9 +305,10 @@ class SafetySupervisor:
         if request.tcp_speed_m_s is None:
             return joints
         limited = self._tool_speed.limit(arm, self._joints_of[arm], before, joints, request.tcp_speed_m_s)
-        if (short := float(np.abs(limited - joints).max())) > 0.0:
-            text = f"Arm '{self._limits.names[arm]}' was asked to move faster than a policy may."
-            notes.append(Intervention(SafetyFlag.TCP_SPEED, self._limits.names[arm], text, (short,), (0.0,)))
+        if (short := float(np.abs(limited - joints).max())) > TOOL_LAG_RAD:
+            name = self._limits.names[arm]
+            text = f"Arm '{name}' was asked to move its tool faster than a policy may."
+            notes.append(Intervention(SafetyFlag.TCP_SPEED, name, text, (short,), (TOOL_LAG_RAD,)))
         return limited
 
     def _clip_joints(self, arm: int, joints: Array, notes: list[Intervention]) -> Array:
