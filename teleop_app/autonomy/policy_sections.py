@@ -15,7 +15,7 @@ Part = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}/(joints|velocity|gri
 """An arm and what of it, e.g. `left/joints`, `left/gripper`, `right/ee`."""
 Number = Annotated[float, Field(ge=-1e6, le=1e6)]
 TEMPLATE_FIELDS = ("instruction", "embodiment", "rate_hz", "horizon")
-_SMALLEST_RANGE = 1e-9
+_SMALLEST_STROKE = 1e-9
 
 
 class Convention(StrEnum):
@@ -66,10 +66,10 @@ class Statistics(Section):
         if len(low) != len(high) or not high:
             raise ValueError(f"low has {len(low)} numbers and high {len(high)}: give one each a channel")
         for channel, (left, right) in enumerate(zip(low, high, strict=True)):
-            if kind == "mean_std" and right < _SMALLEST_RANGE:
-                raise ValueError(f"channel {channel}: the standard deviation {right:g} must be above 0")
-            if kind != "mean_std" and right - left < _SMALLEST_RANGE:
-                raise ValueError(f"channel {channel}: low {left:g} must lie below high {right:g}")
+            if kind == "mean_std" and right < 0:
+                raise ValueError(f"channel {channel}: the standard deviation {right:g} is below 0")
+            if kind != "mean_std" and right < left:
+                raise ValueError(f"channel {channel}: low {left:g} is above high {right:g}")
         return high
 
     @property
@@ -120,7 +120,7 @@ class _Numbers(Section):
     @classmethod
     def _gripper_has_a_stroke(cls, opened: float, info: ValidationInfo) -> float:
         closed = info.data.get("closed")
-        if closed is not None and abs(opened - closed) < _SMALLEST_RANGE:
+        if closed is not None and abs(opened - closed) < _SMALLEST_STROKE:
             raise ValueError(f"opened {opened:g} must differ from closed")
         return opened
 

@@ -104,12 +104,12 @@ def test_every_mistake_is_listed_at_once() -> None:
         ("opened = nan", "opened: input should be a finite number"),
         ("opened = 1e300", "opened: input should be less than or equal to 1000000"),
         (
-            f'statistics = {{ kind = "min_max", low = {[0.0] * 7}, high = {[1.0] * 6 + [0.0]} }}',
-            "channel 6: low 0 must lie below high 0",
+            f'statistics = {{ kind = "min_max", low = {[0.0] * 7}, high = {[1.0] * 6 + [-0.5]} }}',
+            "channel 6: low 0 is above high -0.5",
         ),
         (
-            f'statistics = {{ kind = "mean_std", low = {[0.0] * 7}, high = {[1.0] * 6 + [0.0]} }}',
-            "channel 6: the standard deviation 0 must be above 0",
+            f'statistics = {{ kind = "mean_std", low = {[0.0] * 7}, high = {[1.0] * 6 + [-0.5]} }}',
+            "channel 6: the standard deviation -0.5 is below 0",
         ),
         (
             f'statistics = {{ kind = "mean_std", low = {[0.0] * 7}, high = {[1.0] * 6} + [inf] }}',
