@@ -8,18 +8,16 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from recorders.vector_posture import VectorPosture
 from teleop_app.core.errors import EpisodeError
 
 Array = NDArray[np.float64]
-_ONE_VALUE = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
-_TENDON, _WRAP_JOINT = int(mujoco.mjtTrn.mjTRN_TENDON), int(mujoco.mjtWrap.mjWRAP_JOINT)
 
 
 class RobotKinematics:
     """Forward kinematics of the links that a joint vector moves, and of whatever carries them.
 
-    A name of the joint vector is a joint of the model, or an actuator of it that moves joints over a
-    tendon, as a gripper does: then 0..1 spans the actuator's range.
+    See `VectorPosture` for what the names of a joint vector may be.
 
     Args:
         mjcf: Model text that compiles by itself.
@@ -42,42 +40,16 @@ class RobotKinematics:
         except ValueError as error:
             raise EpisodeError("The robot's model cannot be compiled", why=str(error)[:200]) from error
         self._data = mujoco.MjData(self.model)
-        self._rest = self.model.qpos0.copy()
-        self._gain = np.zeros((self.model.nq, len(joint_names)))
-        moved: set[int] = set()
-        for column, name in enumerate(joint_names):
-            moved |= self._couple(column, name)
-        if not moved:
+        self._posture = VectorPosture(self.model, joint_names)
+        if not self._posture.moved:
             raise EpisodeError("The robot's model has none of the robot's joints")
-        self.bodies = sorted({*self._carried(moved), *self._carriers(also)})
+        self.bodies = sorted({*self._carried(self._posture.moved), *self._carriers(also)})
         self.links = tuple(self._frame(body) for body in self.bodies)
         self._parent_bodies: list[int] = self.model.body_parentid[self.bodies].tolist()
         self.parents = tuple(self._frame(body) for body in self._parent_bodies)
 
     def _frame(self, body: int) -> str:
         return self.model.body(body).name or f"body {body}"
-
-    def _couple(self, column: int, name: str) -> set[int]:
-        """Let value `column` of the vector move what `name` is in the model; the joints that it moves."""
-        model = self.model
-        joint = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, name)
-        if joint >= 0 and int(model.jnt_type[joint]) in _ONE_VALUE:
-            self._gain[model.jnt_qposadr[joint], column] = 1.0
-            self._rest[model.jnt_qposadr[joint]] = 0.0
-            return {joint}
-        actuator = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_ACTUATOR, name)
-        if actuator < 0 or model.actuator_trntype[actuator] != _TENDON:
-            return set()
-        tendon = model.actuator_trnid[actuator, 0]
-        wraps = slice(model.tendon_adr[tendon], model.tendon_adr[tendon] + model.tendon_num[tendon])
-        if (model.wrap_type[wraps] != _WRAP_JOINT).any():
-            return set()
-        joints, coefficients = model.wrap_objid[wraps], model.wrap_prm[wraps]
-        low, high = model.actuator_ctrlrange[actuator]
-        share = coefficients / (coefficients @ coefficients)  # the least motion that gives this length
-        self._rest[model.jnt_qposadr[joints]] = low * share
-        self._gain[model.jnt_qposadr[joints], column] = (high - low) * share
-        return set(joints.tolist())
 
     def _carried(self, joints: set[int]) -> list[int]:
         """All bodies of the trees that these joints are in."""
@@ -95,14 +67,6 @@ class RobotKinematics:
                 body = int(self.model.body_parentid[body])
         return found
 
-    def qpos(self, vector: Array) -> Array:
-        """Positions of the model for a joint vector, shape (nq,); all else stays as the model has it.
-
-        Args:
-            vector: Joint vector, finite, shape (n,).
-        """
-        return self._rest + self._gain @ vector
-
     def poses(self, vector: Array) -> Array:
         """Pose of each link in its parent, shape (m, 7): x y z [m], quat_xyzw.
 
@@ -110,7 +74,7 @@ class RobotKinematics:
             vector: Joint vector, finite, shape (n,).
         """
         data = self._data
-        data.qpos[:] = self.qpos(vector)
+        data.qpos[:] = self._posture.qpos(vector)
         mujoco.mj_kinematics(self.model, data)
         to_parent = data.xmat[self._parent_bodies].reshape(-1, 3, 3)
         offset = data.xpos[self.bodies] - data.xpos[self._parent_bodies]

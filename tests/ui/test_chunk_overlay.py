@@ -178,7 +178,7 @@ import mujoco, numpy as np
 from devices.sim.arms import ARMS
 from devices.sim.model import build_spec
 from devices.sim.renderer import CellRenderer, camera_mount, intrinsics
-from ui.gl.vector_kinematics import VectorKinematics
+from recorders.vector_posture import VectorPosture
 
 names = tuple(name for arm in ARMS for name in (*arm.joint_names, arm.gripper_name))
 vector = np.array(json.loads(sys.argv[1]))
@@ -187,10 +187,7 @@ body = spec.body("left/gripper_link")
 body.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.012, 0, 0], pos=[0.14, 0, 0], rgba=[1, 0, 1, 1],
               contype=0, conaffinity=0)
 model = spec.compile()
-kinematics = VectorKinematics(model, names, {arm.side: arm.tcp_site_name for arm in ARMS})
-qpos = model.qpos0 * 1.0
-rest, gain = kinematics._rest, kinematics._gain
-qpos[:] = rest + gain @ vector
+qpos = VectorPosture(model, names).qpos(vector)
 found = {}
 with CellRenderer(model, 320, 240) as renderer:
     for camera in ("overhead", "front", "left_wrist", "right_wrist"):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PyQt6.QtGui import QImage
 
+from recorders.vector_posture import VectorPosture
 from ui.gl.ghost import MOST_POINTS, Ghost, thinned
 from ui.gl.kinematics import KinematicScene, load_model
 from ui.gl.vector_kinematics import VectorKinematics
@@ -67,20 +68,17 @@ def test_a_posture_that_is_none_changes_nothing(kinematics):
     np.testing.assert_array_equal(kinematics.tools(), before)
 
 
-def test_it_agrees_with_the_kinematics_that_recordings_are_read_with():
+def test_the_tools_are_where_the_scene_of_the_cell_draws_them():
     from devices.sim.arms import ARMS
     from devices.sim.model import load_model as load_cell
-    from devices.sim.model import model_xml
-    from recorders.robot_kinematics import RobotKinematics
 
     names = tuple(name for arm in ARMS for name in (*arm.joint_names, arm.gripper_name))
     vector = np.random.default_rng(3).uniform(-0.5, 0.5, len(names))
     vector[[6, 13]] = 0.2, 0.9
-    recorded = RobotKinematics(model_xml(), names)
     model = load_cell()
     ours = VectorKinematics(model, names, {arm.side: arm.tcp_site_name for arm in ARMS})
     scene = KinematicScene(model)
-    scene.update(recorded.qpos(vector))
+    scene.update(VectorPosture(model, names).qpos(vector))
     assert ours.pose(vector)
     for arm, tool in zip(ARMS, ours.tools(), strict=True):
         np.testing.assert_allclose(tool, scene.site_pose(arm.tcp_site_name)[:3], atol=1e-9)
@@ -88,7 +86,6 @@ def test_it_agrees_with_the_kinematics_that_recordings_are_read_with():
 
 def test_a_cell_of_real_arms_has_its_ghost_too():
     from devices.models.cell import cell_arms, cell_spec
-    from recorders.robot_kinematics import RobotKinematics
     from teleop_app.core.config import ArmSection, StationConfig
 
     config = StationConfig(
@@ -96,12 +93,11 @@ def test_a_cell_of_real_arms_has_its_ghost_too():
     )
     [arm] = cell_arms(config)
     names = (*arm.joint_names, arm.gripper_name)
-    spec = cell_spec(config)
-    model = spec.compile()
+    model = cell_spec(config).compile()
     vector = np.array([*arm.home, 0.5]) + 0.1
     ours = VectorKinematics(model, names, {"left": arm.tcp_site})
     scene = KinematicScene(model)
-    scene.update(RobotKinematics(spec.to_xml(), names).qpos(vector))
+    scene.update(VectorPosture(model, names).qpos(vector))
     assert ours.pose(vector)
     np.testing.assert_allclose(ours.tools()[0], scene.site_pose(arm.tcp_site)[:3], atol=1e-9)
     ghost = Ghost(ours, scene.parts, model.geom_bodyid.tolist())

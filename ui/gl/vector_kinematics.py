@@ -8,18 +8,16 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from recorders.vector_posture import VectorPosture
+
 Array = NDArray[np.float64]
-_ONE_VALUE = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
-_TENDON = int(mujoco.mjtTrn.mjTRN_TENDON)
-_WRAP_JOINT = int(mujoco.mjtWrap.mjWRAP_JOINT)
 
 
 class VectorKinematics:
     """Forward kinematics of a station's joint vectors on the model that the 3-D view draws.
 
-    It has a state of its own, so that a look ahead never moves what is shown. A name of the joint vector is
-    a joint of the model, or an actuator that moves joints over a tendon, as a gripper does: then 0..1 spans
-    the actuator's range. Names that the model does not have move nothing. Not thread-safe.
+    It has a state of its own, so that a look ahead never moves what is shown. See `VectorPosture` for what
+    the names of a joint vector may be. Not thread-safe.
 
     Args:
         model: Compiled model, not changed.
@@ -32,39 +30,13 @@ class VectorKinematics:
     ) -> None:
         self._model = model
         self._data = mujoco.MjData(model)
-        self._rest: Array = model.qpos0.copy()
-        self._gain: Array = np.zeros((model.nq, len(joint_names)))
-        self._moved: set[int] = set()
-        for column, name in enumerate(joint_names):
-            self._couple(column, name)
+        self._posture = VectorPosture(model, joint_names)
         self._sites = {arm: int(model.site(site).id) for arm, site in tcp_sites.items()}
-
-    def _couple(self, column: int, name: str) -> None:
-        model = self._model
-        joint = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, name)
-        if joint >= 0 and int(model.jnt_type[joint]) in _ONE_VALUE:
-            self._gain[model.jnt_qposadr[joint], column] = 1.0
-            self._rest[model.jnt_qposadr[joint]] = 0.0
-            self._moved.add(joint)
-            return
-        actuator = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_ACTUATOR, name)
-        if actuator < 0 or int(model.actuator_trntype[actuator]) != _TENDON:
-            return
-        tendon = int(model.actuator_trnid[actuator, 0])
-        wraps = slice(model.tendon_adr[tendon], model.tendon_adr[tendon] + model.tendon_num[tendon])
-        if (model.wrap_type[wraps] != _WRAP_JOINT).any():
-            return
-        joints, lengths = model.wrap_objid[wraps], model.wrap_prm[wraps]
-        low, high = model.actuator_ctrlrange[actuator]
-        share = lengths / (lengths @ lengths)  # the least motion that gives this length
-        self._rest[model.jnt_qposadr[joints]] = low * share
-        self._gain[model.jnt_qposadr[joints], column] = (high - low) * share
-        self._moved.update(int(each) for each in joints)
 
     @property
     def length(self) -> int:
         """Values in a joint vector."""
-        return self._gain.shape[1]
+        return self._posture.length
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -75,7 +47,7 @@ class VectorKinematics:
         """Whether a body of the model stands on a joint of the vector."""
         while body > 0:
             first, count = int(self._model.body_jntadr[body]), int(self._model.body_jntnum[body])
-            if any(joint in self._moved for joint in range(first, first + count)):
+            if any(joint in self._posture.moved for joint in range(first, first + count)):
                 return True
             body = int(self._model.body_parentid[body])
         return False
@@ -88,7 +60,7 @@ class VectorKinematics:
         """
         if np.shape(vector) != (self.length,) or not np.all(np.isfinite(vector)):
             return False
-        self._data.qpos[:] = self._rest + self._gain @ vector
+        self._data.qpos[:] = self._posture.qpos(vector)
         mujoco.mj_kinematics(self._model, self._data)
         return True
 
