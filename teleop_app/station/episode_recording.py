@@ -40,8 +40,8 @@ from teleop_app.station.thumbnail import LiveThumbnail, thumbnail_camera
 from teleop_app.station.video_start import PrerollStart, VideoGate, VideoStart, preroll_starts
 
 SILENT_NS = NS_PER_S // 2
-_DEVICE_LOST = ("follower.lost", "sensor.lost")
 """A stream that brings nothing for this long is said to be silent."""
+_DEVICE_LOST = ("follower.lost", "sensor.lost")
 WORLD_NS = NS_PER_S // 100
 """The simulation tells its state this often."""
 ALIGN_NS = NS_PER_S * 7 // 10
@@ -88,6 +88,9 @@ class Recording:
         preroll: What lies before the key and is to be kept.
         opened_ns: Streams are silent from here on until they are heard; the key by default.
         chunk_in_force: A policy's chunk from before all that; written when the first tick still acts by it.
+
+    Attributes:
+        said_outcome: What somebody said of the episode, empty while nobody did.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Recording:
         chunk_in_force: PolicyChunk | None = None,
     ) -> None:
         self.writer = writer
+        self.said_outcome = ""
         self._chunk = chunk_in_force
         self.started_ns = self.first_ns = started_ns
         cameras = writer.header.cameras

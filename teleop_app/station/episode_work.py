@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 
 from recorders.durability import Reserve
-from recorders.rollout_watch import EVENT_OUTCOME, EVENT_POLICY, EVENT_TAKEOVER
-from recorders.schema import AudioHeader
+from recorders.rollout_watch import EVENT_POLICY
 from recorders.writer import EpisodeWriter, FinishedEpisode
-from sessions.states import EpisodeState, Outcome
+from sessions.states import EpisodeState
 from teleop_app.core.calibration import CalibrationStore
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import CatalogError, StationError, StorageError, TeleopError
 from teleop_app.core.types import (
-    CameraSetup,
     Event,
     PolicyState,
     PolicyStatus,
-    RecorderState,
     Sample,
     StreamSetup,
     TaskStatus,
 )
+from teleop_app.station.disk_room import DiskRoom
 from teleop_app.station.episode_flow import EpisodeFlow, Step, Steps
 from teleop_app.station.episode_head import calibration_attachments, episode_attachments, episode_header
 from teleop_app.station.episode_recording import Preroll, Recording
-from teleop_app.station.joining_streams import is_recorded
 from teleop_app.station.process import ProcessContext
+from teleop_app.station.recorded_sources import RecordedSources
 from teleop_app.station.recorder_catalog import OpenSession, RecorderCatalog
 from teleop_app.station.recorder_feed import SampleFeed
 from teleop_app.station.recorder_losses import LossWatch
@@ -41,13 +38,8 @@ logger = logging.getLogger(__name__)
 
 _REMEMBERED = 20
 """Episodes of which the review card can be shown again after an undo."""
-_DISK_CHECK_NS = NS_PER_S
-_STREAM_GONE_NS = 5 * NS_PER_S
-"""A sensor introduces itself about once a second; one that no longer does is not there."""
 _KEY_AGE_NS = NS_PER_S
 """A key press is acted on within this time; an older stamp is not believed."""
-_STOP_FREE_BYTES = 16 << 20
-"""A recording stops by itself before it takes the last bytes of the disk."""
 
 
 class EpisodeWork:
@@ -63,13 +55,9 @@ class EpisodeWork:
         robot_model: MJCF text of the robot, attached to each episode.
 
     Attributes:
-        cameras: What each camera delivers.
+        sources: What an episode would be made of.
         task: The simulation's last word on the task.
-        force_sensors: Names, empty until the first batch was seen.
-        streams: Numeric streams that introduced themselves, by name, and when they last did.
-        microphones: By name, once heard.
         policy: What the policy process told of the policy in use, None for none.
-        said_outcome: What somebody said of the open episode, empty while nobody did.
         session: The sitting, None when none is open.
         recording: The open episode.
         episode: UUID of the open or last episode.
@@ -106,15 +94,11 @@ class EpisodeWork:
         self._attachments = episode_attachments(context.config, robot_model)
         self._calibrations = CalibrationStore(context.data.calibrations)
         self._reserve = Reserve(context.data.open)
-        self._disk_due_ns = 0
-        self.cameras: dict[str, CameraSetup] = {}
+        self._disk = DiskRoom(context.data.root, context.config.recording)
+        self.sources = RecordedSources(camera.name for camera in context.config.cameras)
         self.task: TaskStatus | None = None
         self.scene = Scene()
-        self.force_sensors: tuple[str, ...] = ()
-        self.streams: dict[str, tuple[StreamSetup, int]] = {}
-        self.microphones: dict[str, AudioHeader] = {}
         self.policy: dict[str, object] | None = None
-        self.said_outcome = ""
         self.session: OpenSession | None = None
         self.recording: Recording | None = None
         self._losses: LossWatch | None = None
@@ -162,16 +146,24 @@ class EpisodeWork:
         if recording is None or recording.writer.would_wait:
             return
         try:
-            for value, arrived_ns in self._feed.take(limit):
-                if isinstance(value, Sample):
-                    recording.take(value, arrived_ns)
+            self._give(recording, limit)
         except StorageError as error:
             self._storage_failed(error)
+
+    def take_arrived(self) -> None:
+        """Give all that has arrived by now to the open episode."""
+        self._feed.collect(self._clock.now_ns())
+        self.take(self._feed.waiting)
+
+    def _give(self, recording: Recording, limit: int) -> None:
+        for value, arrived_ns in self._feed.take(limit):
+            if isinstance(value, Sample):
+                recording.take(value, arrived_ns)
 
     def introduce(self, setup: StreamSetup) -> None:
         """A numeric stream says what it measures; one that is new joins the open episode."""
         now_ns = self._clock.now_ns()
-        self.streams[setup.name] = (setup, now_ns)
+        self.sources.introduce(setup, now_ns)
         if self.recording is None:
             return
         try:
@@ -191,72 +183,7 @@ class EpisodeWork:
 
     def _note_policy(self) -> None:
         if self.policy is not None and self.recording is not None:
-            self._note(self._context.event(EVENT_POLICY, "", **self.policy))
-
-    def set_outcome(self, outcome: Outcome) -> None:
-        """Say whether the open or the reviewed episode achieved its task; it wins over the simulation's word.
-
-        Raises:
-            StationError: There is no such episode.
-            CatalogError: The catalog refuses it.
-        """
-        episode = self._labelled_episode("An outcome cannot be told")
-        text = f"The episode is called a {outcome.value}."
-        if outcome is Outcome.UNKNOWN:
-            text = "Whether the episode succeeded is open."
-        event = self._context.event(EVENT_OUTCOME, text, episode=episode, outcome=outcome.value)
-        if self.recording is not None:
-            self.said_outcome = outcome.value
-            self._note(event)
-        elif self.session is not None:
-            self._catalog.set_outcome(self.session, episode, outcome)
-        self._publish(event)
-
-    def set_takeover(self, takeover: int, reason: str, outcome: str) -> None:
-        """Label a takeover of the open or the reviewed episode; what is empty stays as it is.
-
-        Raises:
-            StationError: There is no such episode.
-            CatalogError: The episode has no such takeover, or the catalog refuses it.
-        """
-        episode = self._labelled_episode("A takeover cannot be labelled")
-        fields = {"takeover": takeover, "reason": reason, "outcome": outcome}
-        event = self._context.event(EVENT_TAKEOVER, "", episode=episode, **fields)
-        if self.recording is not None:
-            self._feed.collect(self._clock.now_ns())
-            self.take(self._feed.waiting)  # the last takeover may still wait to be written
-            self._note(event)
-        elif self.session is not None:
-            self._catalog.set_takeover(self.session, episode, takeover, reason, outcome)
-        self._publish(event)
-
-    def explain_takeover(self, event: Event) -> None:
-        """Control was told a reason: that of an episode which is stored already goes into the catalog."""
-        number, reason = event.fields.get("takeover"), event.fields.get("reason")
-        if self.session is None or not isinstance(number, int) or not isinstance(reason, str):
-            return
-        if self.recording is not None and self.recording.writer.has_takeover(number):
-            return  # the open file has the event
-        for episode, finished in self.finished.items():
-            rollout = finished.footer.rollout
-            if rollout is None or number not in {takeover.number for takeover in rollout.takeovers}:
-                continue
-            try:
-                self._catalog.set_takeover(self.session, episode, number, reason, "")
-            except CatalogError as error:
-                self.refused(error)
-
-    def _labelled_episode(self, what: str) -> str:
-        recording = self.recording
-        if recording is not None:
-            return recording.uuid
-        if self.session is None or self._flow.state is not RecorderState.REVIEW:
-            raise StationError(
-                what,
-                why="no episode is open or waits for a verdict",
-                next_step="Do it while one is recorded, or before it is saved",
-            )
-        return self.episode
+            self.note(self._context.event(EVENT_POLICY, "", **self.policy))
 
     @property
     def backlog(self) -> float:
@@ -288,13 +215,7 @@ class EpisodeWork:
                 recording.take(event, now_ns)
             for sentence in self._stalls(recording, now_ns):
                 recording.take(self.event("recorder.stalled", sentence), now_ns)
-            if now_ns >= self._disk_due_ns:
-                self._disk_due_ns = now_ns + _DISK_CHECK_NS
-                if shutil.disk_usage(self._data.root).free < _STOP_FREE_BYTES:
-                    raise StorageError(
-                        f"Less than {_STOP_FREE_BYTES >> 20} MB are free on the disk of {self._data.root}",
-                        next_step="Free space on the disk",
-                    )
+            self._disk.check_goes_on(now_ns)
         except StorageError as error:
             self._storage_failed(error)
 
@@ -324,10 +245,6 @@ class EpisodeWork:
         self._flow.failed(text)
         self.event("recorder.fault", text, episode=recording.uuid)
 
-    def missing_cameras(self) -> list[str]:
-        """Cameras of the station file that were never heard of."""
-        return [item.name for item in self._context.config.cameras if item.name not in self.cameras]
-
     def check_can_start(self) -> None:
         """Refuse early what BEGIN would refuse, so that no countdown runs in vain.
 
@@ -341,21 +258,14 @@ class EpisodeWork:
                 why="no session is open",
                 next_step="Choose operator and task first",
             )
-        missing = self.missing_cameras()
+        missing = self.sources.missing_cameras()
         if missing:
             raise StationError(
                 "A recording cannot start",
                 why=f"nothing has come from camera {', '.join(missing)} yet",
                 next_step="See the status of the cameras process",
             )
-        free = shutil.disk_usage(self._data.root).free
-        headroom = self._context.config.recording.headroom_mb << 20
-        if free < headroom:
-            raise StorageError(
-                "A recording cannot start",
-                why=f"{free >> 20} MB are free for {self._data.root}, {headroom >> 20} MB are wanted",
-                next_step="Free space, or lower recording.headroom_mb",
-            )
+        self._disk.check_can_start()
 
     def refused(self, error: TeleopError) -> None:
         """Tell the operator of something that nobody waits for."""
@@ -409,15 +319,11 @@ class EpisodeWork:
             config,
             self.session,
             self.current_scene(),
-            self.cameras,
-            self.force_sensors,
+            self.sources.cameras,
+            self.sources.force_sensors,
             start_ns=key_ns,
-            streams=[
-                setup
-                for setup, heard_ns in self.streams.values()
-                if key_ns - heard_ns < _STREAM_GONE_NS and is_recorded(setup)
-            ],
-            audio=self.microphones.values(),
+            streams=self.sources.recorded_streams(key_ns),
+            audio=self.sources.microphones.values(),
         )
         try:
             self._fill_reserve()
@@ -436,17 +342,15 @@ class EpisodeWork:
             self.event("recorder.fault", error.sentence, episode=header.uuid)
             raise
         self.recording = Recording(writer, key_ns, preroll, self._clock.now_ns(), chunk_in_force)
-        self.said_outcome = ""
-        for setup, _ in self.streams.values():
-            if not is_recorded(setup):
-                self.recording.introduce(setup, self._clock.now_ns())
+        for setup in self.sources.watched_streams():
+            self.recording.introduce(setup, self._clock.now_ns())
         self._feed.recording = True
         self._losses = LossWatch(writer.ledger, self._feed, self._clock.now_ns())
         self._want_keyframe()
         event = self._context.event("recorder.started", "Recording.", episode=header.uuid)
         event = replace(event, capture_ns=key_ns)
         self._publish(event)
-        self._note(event)
+        self.note(event)
         self._note_policy()
 
     def _take_key(self) -> tuple[int, Preroll | None]:
@@ -463,7 +367,7 @@ class EpisodeWork:
         wanted_ns = max(key_ns - span_ns, self._feed.floor_ns)
         return key_ns, Preroll(wanted_ns, self._feed.floor_ns, self._feed.packets())
 
-    def _note(self, event: Event) -> None:
+    def note(self, event: Event) -> None:
         """Put an event of the recorder itself into the open episode."""
         if self.recording is None:
             return
@@ -484,7 +388,7 @@ class EpisodeWork:
         if recording is None:
             raise StationError("There is nothing to stop", why="the recording ended by itself")
         try:
-            self.end(outcome or self._outcome())
+            self.end(outcome or recording.said_outcome or self._achieved())
         except StorageError as error:
             self._flow.failed(error.sentence)
             self.event("recorder.fault", error.sentence, episode=recording.uuid)
@@ -507,7 +411,7 @@ class EpisodeWork:
         ended_ns = self._clock.now_ns()
         try:
             if not truncated:
-                self._take_waiting(recording, ended_ns)
+                self._take_rest(recording, ended_ns)
             finished = recording.finish(outcome or "unknown", ended_ns, truncated=truncated)
         finally:
             self._feed.recording = False
@@ -527,16 +431,14 @@ class EpisodeWork:
         )
         self._room_known = False
 
-    def _take_waiting(self, recording: Recording, ended_ns: int) -> None:
+    def _take_rest(self, recording: Recording, ended_ns: int) -> None:
         """Everything that arrived before the stop.
 
         Raises:
             StorageError: The disk is full or broken.
         """
         self._feed.collect(ended_ns)
-        for value, arrived_ns in self._feed.take(self._feed.waiting):
-            if isinstance(value, Sample):
-                recording.take(value, arrived_ns)
+        self._give(recording, self._feed.waiting)
         if self._losses is not None:
             self._losses.observe(self._clock.now_ns())
 
@@ -610,9 +512,8 @@ class EpisodeWork:
     def _current_seed(self) -> int:
         return self.task.seed if self.task is not None else self.next_seed
 
-    def _outcome(self) -> str:
-        if self.said_outcome:
-            return self.said_outcome
+    def _achieved(self) -> str:
+        """The simulation's word."""
         if self.task is None:
             return "unknown"
         return "success" if self.task.success else "failure" if self.task.failed else "unknown"
@@ -631,10 +532,7 @@ class EpisodeWork:
         self.episodes_left = -1
         try:
             mean = self._catalog.mean_size_bytes(self.session)
-            free = shutil.disk_usage(self._data.root).free
+            if mean > 0:
+                self.episodes_left = self._disk.episodes_left(mean)
         except (StorageError, OSError) as error:
             logger.warning("no estimate of the room left: %s", error)
-            return
-        headroom = self._context.config.recording.headroom_mb << 20
-        if mean > 0:
-            self.episodes_left = max(0, int((free - headroom) / mean))

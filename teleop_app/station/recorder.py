@@ -28,6 +28,7 @@ from teleop_app.core.types import (
     TaskStatus,
 )
 from teleop_app.station.episode_flow import EpisodeFlow
+from teleop_app.station.episode_labels import EpisodeLabels
 from teleop_app.station.episode_work import EpisodeWork
 from teleop_app.station.process import Heartbeat, ProcessContext
 from teleop_app.station.recorder_catalog import RecorderCatalog
@@ -124,8 +125,9 @@ class RecorderProcess:
             publish=self._publish_event,
             robot_model=self._robot_model,
         )
+        self._labels = EpisodeLabels(context, self._flow, self._work, self._catalog, self._publish_event)
         self._requests = RecorderRequests(
-            self._flow, self._work, self._catalog, self._preparation, self._pump
+            self._flow, self._work, self._labels, self._catalog, self._preparation, self._pump
         )
         self._commands: CommandServer = context.commands(self._requests.handlers())
         self._poller = zmq.Poller()
@@ -210,7 +212,7 @@ class RecorderProcess:
         """What is said about the station, and the buttons of input devices."""
         for _, value in self._station.drain():
             if isinstance(value, CameraSetup):
-                self._work.cameras[value.name] = value
+                self._work.sources.cameras[value.name] = value
                 self._feed.span_ns = self._span_ns()
             elif isinstance(value, TaskStatus):
                 self._work.task = value
@@ -234,24 +236,24 @@ class RecorderProcess:
         if event.kind == "scene.reset" and not self._feed.recording:
             self._feed.forget(event.capture_ns)
         elif event.kind == "autonomy.reason":
-            self._work.explain_takeover(event)
+            self._labels.explain_takeover(event)
         elif event.kind == "input.button":
             self._requests.press(str(event.fields.get("button")), event.capture_ns)
 
     def _meet(self, value: Any) -> None:
         """The first message of a topic tells what is to be recorded."""
         if isinstance(value, ForceBatch):
-            self._work.force_sensors = value.names
+            self._work.sources.force_sensors = value.names
         elif isinstance(value, AudioBlock):
             header = AudioHeader(value.source, value.rate_hz, value.channels)
-            self._work.microphones[value.source] = header
+            self._work.sources.microphones[value.source] = header
 
     def _span_ns(self) -> int:
         """What is kept while nothing is recorded: the pre-roll, back to the keyframe before it."""
         recording = self._context.config.recording
         if recording.preroll_s <= 0:
             return 0
-        rates = [setup.fps for setup in self._work.cameras.values()] if self._opened else []
+        rates = [setup.fps for setup in self._work.sources.cameras.values()] if self._opened else []
         keyframes_ns = keyframe_span_ns(recording.keyframe_frames, min(rates, default=30))
         return round(recording.preroll_s * NS_PER_S) + keyframes_ns
 

@@ -15,6 +15,7 @@ from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import StationError, TeleopError
 from teleop_app.core.types import RecorderState
 from teleop_app.station.episode_flow import EpisodeFlow, Steps
+from teleop_app.station.episode_labels import EpisodeLabels
 from teleop_app.station.episode_rows import frames_of, lost_frames_of
 from teleop_app.station.episode_work import EpisodeWork
 from teleop_app.station.recorder_catalog import RecorderCatalog
@@ -32,6 +33,7 @@ class RecorderRequests:
     Args:
         flow: Says what a request means now.
         work: Does it.
+        labels: Says what people think of episodes.
         catalog: For sessions.
         preparation: Sets up scenes.
         pump: One turn of the process without commands: called while a command waits for other
@@ -42,12 +44,14 @@ class RecorderRequests:
         self,
         flow: EpisodeFlow,
         work: EpisodeWork,
+        labels: EpisodeLabels,
         catalog: RecorderCatalog,
         preparation: ScenePreparation,
         pump: Callable[[], bool],
     ) -> None:
         self._flow = flow
         self._work = work
+        self._labels = labels
         self._catalog = catalog
         self._preparation = preparation
         self._pump = pump
@@ -247,7 +251,7 @@ class RecorderRequests:
             CatalogError: The catalog refuses it.
         """
         _require_one_of("outcome", outcome, [known.value for known in Outcome])
-        self._work.set_outcome(Outcome(outcome))
+        self._labels.set_outcome(Outcome(outcome))
 
     def set_takeover(self, takeover: int = 0, reason: str = "", outcome: str = "") -> None:
         """Label a takeover of the open or the reviewed episode.
@@ -267,7 +271,7 @@ class RecorderRequests:
             raise StationError(
                 f"There is no takeover {takeover}", next_step="Count from 1; 0 is the last one"
             )
-        self._work.set_takeover(takeover, reason, outcome)
+        self._labels.set_takeover(takeover, reason, outcome)
 
     def status(self) -> dict[str, Any]:
         """The flow in brief."""
@@ -299,7 +303,7 @@ class RecorderRequests:
     def _wait_for_cameras(self) -> None:
         """A station that has just started may not have heard of its cameras, which speak up regularly."""
         deadline = time.monotonic() + CAMERA_PATIENCE_S
-        while self._work.missing_cameras() and time.monotonic() < deadline and self._pump():
+        while self._work.sources.missing_cameras() and time.monotonic() < deadline and self._pump():
             pass
 
     def _wait(self, future: Future[dict[str, Any]]) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class FakeStation:
         self.recorder.open()
         self.feed = Subscriber([self.endpoints.publish("recorder")])
         self.client = CommandClient(self.endpoints.command("recorder"), "recorder")
-        self.settle(lambda: len(self.recorder._work.cameras) == 2)
+        self.settle(lambda: len(self.recorder._work.sources.cameras) == 2)
 
     def _home(self) -> None:
         self.homes += 1
@@ -601,7 +601,7 @@ def test_a_stream_that_introduces_itself_after_the_record_key_is_recorded_whole(
 
     station.settle(lambda: sent(5))
     simulation.send("stream", setup)
-    station.settle(lambda: "left/wrench" in station.recorder._work.streams)
+    station.settle(lambda: "left/wrench" in station.recorder._work.sources.streams)
     station.settle(lambda: sent(10))
     with EpisodeReader(Path(station.call("stop")["path"])) as reader:
         assert [stream.name for stream in reader.header.streams] == ["left/wrench"]
@@ -620,7 +620,7 @@ def test_a_process_that_the_station_names_is_heard_too(station: FakeStation) -> 
         def introduced() -> bool:
             supervisor.send("station", StationStatus("cell", 0, tuple(known), 0))
             headset.send("stream", setup)
-            return "headset" in station.recorder._work.streams
+            return "headset" in station.recorder._work.sources.streams
 
         station.settle(introduced)
         station.call("record")
