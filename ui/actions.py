@@ -63,6 +63,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("page.3", "Third page", "Ctrl+3", Scope.GLOBAL),
     ActionSpec("page.4", "Fourth page", "Ctrl+4", Scope.GLOBAL),
     ActionSpec("page.5", "Fifth page", "Ctrl+5", Scope.GLOBAL),
+    ActionSpec("page.5", "Fifth page", "Ctrl+5", Scope.GLOBAL),
     ActionSpec("theme", "Dark or light", "Ctrl+T", Scope.GLOBAL, icon="theme-light-dark"),
     ActionSpec("sounds", "Sounds on or off", "Ctrl+M", Scope.GLOBAL, icon="volume-high"),
     ActionSpec("clutch", "Engage or release", "Space", Scope.RECORD, icon="hand-back-right-outline"),

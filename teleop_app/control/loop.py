@@ -314,7 +314,8 @@ class ControlLoop:
             self._sources.revoke()
             self._holds.forget()
             self._motions.cancel(now_ns, "the robot was stopped")
-            self.policy.stop("the robot was stopped", now_ns)
+            stop = f"e-stop {self._supervisor.estop_reason}" if self._supervisor.estopped else self.reason
+            self.policy.stop(stop.rstrip(".") or "the robot was stopped", now_ns)
             self._path.clear()
         disabled = self._sources.disabled(now_ns)
         if disabled:

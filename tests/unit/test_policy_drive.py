@@ -366,7 +366,8 @@ def test_whatever_stops_the_robot_pauses_the_policy(stop):
         rig.arms.frozen_ns = 0
     rig.tick(100)
     assert rig.autonomy.mode is AuthorityMode.PAUSED
-    assert rig.last.reason.startswith("The policy is paused: the robot was stopped.")
+    why = "e-stop test" if stop == "estop" else "Follower"
+    assert rig.last.reason.startswith(f"The policy is paused: {why}")
     still = len(rig.sent)
     rig.tick(100)
     assert np.abs(np.diff(np.array(rig.sent[still:]), axis=0)).max() == 0.0

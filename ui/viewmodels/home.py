@@ -124,6 +124,7 @@ _PROCESS_WORDS = {
     "cameras": "Cameras",
     "recorder": "Recorder",
     "operator": "Scripted operator",
+    "policy": "Policy",
     "gamepad": "Gamepad",
 }
 
