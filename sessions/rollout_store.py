@@ -72,8 +72,8 @@ def takeover_row(takeover: Takeover) -> TakeoverRow:
     )
 
 
-def label_takeover(writing: Writing, uuid: str, number: int, reason: str | None, outcome: str | None) -> bool:
-    """Say why a takeover was made and how it ended; False when that is what the catalog has.
+def label_takeover(writing: Writing, uuid: str, number: int, reason: str | None, outcome: str | None) -> None:
+    """Say why a takeover was made and how it ended; what the catalog has already is no event.
 
     Args:
         writing: The transaction.
@@ -98,7 +98,7 @@ def label_takeover(writing: Writing, uuid: str, number: int, reason: str | None,
     if outcome is not None:
         after["outcome"] = outcome[:24]
     if after == before:
-        return False
+        return
     event_log.append(
         writing.db,
         writing.now_utc_ns,
@@ -108,7 +108,6 @@ def label_takeover(writing: Writing, uuid: str, number: int, reason: str | None,
         {"number": number, "from": before, "to": after},
     )
     takeover.reason, takeover.outcome = str(after["reason"]), str(after["outcome"])
-    return True
 
 
 def undo_takeover(writing: Writing, event: Event, standing: Mapping[str, JsonValue]) -> None:

@@ -15,10 +15,6 @@ from sessions.proportions import Interval, newcombe, wilson
 from sessions.rows import RolloutRow
 from sessions.states import EpisodeState, Outcome
 
-_AUTONOMOUS = ("policy",)
-_HUMAN = ("human",)
-_TOGETHER = ("blend",)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutFilter:
@@ -180,9 +176,9 @@ def _summary(policy: str, version: str, trials: list[Trial]) -> VersionSummary:
         unaided_success=wilson(unaided, len(judged)),
         interventions=reasons.total(),
         help_calls=sum(rollout.help_calls for rollout in rollouts),
-        autonomy_s=_driven(rollouts, _AUTONOMOUS),
-        blend_s=_driven(rollouts, _TOGETHER),
-        human_s=_driven(rollouts, _HUMAN),
+        autonomy_s=_driven(rollouts, "policy"),
+        blend_s=_driven(rollouts, "blend"),
+        human_s=_driven(rollouts, "human"),
         reasons=dict(reasons.most_common()),
         latency_p50_ms=statistics.median(medians) if medians else None,
         latency_p99_ms=max(tails) if tails else None,
@@ -192,8 +188,8 @@ def _summary(policy: str, version: str, trials: list[Trial]) -> VersionSummary:
 
 
 def _is_unaided(rollout: RolloutRow) -> bool:
-    return not rollout.takeovers and _driven([rollout], _TOGETHER) == 0.0
+    return not rollout.takeovers and _driven([rollout], "blend") == 0.0
 
 
-def _driven(rollouts: Iterable[RolloutRow], actors: tuple[str, ...]) -> float:
-    return sum(rollout.actor_s.get(actor, 0.0) for rollout in rollouts for actor in actors)
+def _driven(rollouts: Iterable[RolloutRow], actor: str) -> float:
+    return sum(rollout.actor_s.get(actor, 0.0) for rollout in rollouts)

@@ -151,7 +151,7 @@ def test_figures_of_two_versions_and_their_comparison(catalog: Catalog) -> None:
         add(catalog, rollout("v1", takeovers), outcome)
     add(catalog, rollout("v1"), Outcome.UNKNOWN)
     for _ in range(5):
-        add(catalog, rollout("v2", latency_p50_ms=40.0), Outcome.SUCCESS)
+        add(catalog, rollout("v2", latency_p50_ms=40.0), Outcome.SUCCESS, started_ns=2 * MINUTE_NS)
     first, second = summarise(catalog.trials())
     assert (first.version, first.episodes, first.judged, first.successes, first.unaided) == ("v1", 4, 3, 2, 1)
     assert first.success_rate == pytest.approx(2 / 3)
