@@ -34,6 +34,7 @@ FULL = {
     "servo_bus": ["--seconds", "5", "--runs", "3"],
     "takeover": ["--moments", "1000", "--seizes", "100"],
     "policy_smoothness": ["--seconds", "20", "--runs", "3"],
+    "policy_station": ["--seconds", "30", "--runs", "3"],
 }
 QUICK = {
     "record": ["--seconds", "3", "6", "--runs", "1"],
@@ -48,6 +49,7 @@ QUICK = {
     "servo_bus": ["--seconds", "1", "--runs", "1"],
     "takeover": ["--moments", "15", "--seizes", "8"],
     "policy_smoothness": ["--seconds", "2", "--runs", "1", "--delays-ms", "0", "200"],
+    "policy_station": ["--seconds", "3", "--runs", "1"],
 }
 PEERS_FULL = {
     "peer_crash": ["--budget-minutes", "40"],

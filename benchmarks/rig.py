@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -122,18 +122,24 @@ class BenchStation:
         """Arms home, a fresh scene."""
         self.client.call("recorder", "prepare", seed=0, timeout_s=_PREPARE_TIMEOUT_S)
 
-    def record(self, seconds: float, memory_every_s: float = 0.0) -> Take:
+    def record(
+        self,
+        seconds: float,
+        memory_every_s: float = 0.0,
+        driven: Callable[[], AbstractContextManager[object]] | None = None,
+    ) -> Take:
         """Record an episode of a moving robot.
 
         Args:
             seconds: Its length.
             memory_every_s: How often memory is looked at; 0 never (looking costs processor time).
+            driven: Makes the block in which something drives the robot; None for a waving hand.
 
         Raises:
             StationError: Something failed on the way.
         """
         self.prepare()
-        with waving_hand(self.client, self.arms):
+        with driven() if driven is not None else waving_hand(self.client, self.arms):
             return self._record(seconds, memory_every_s)
 
     def _record(self, seconds: float, memory_every_s: float) -> Take:
