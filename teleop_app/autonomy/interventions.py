@@ -25,6 +25,9 @@ TAKEOVER_REASONS: Final = MappingProxyType(
 )
 """Why a person takes over: what is recorded, and what people read."""
 
+TAKEOVER_OUTCOMES: Final = ("resumed", "finished", "aborted")
+"""How it ended: the policy went on; people ended it otherwise, or the episode with it; the robot was stopped."""
+
 _KEPT: Final = 500
 
 
@@ -38,8 +41,7 @@ class Takeover:
         phase: `recover`, `correct` or `blend`, as it began.
         begun_ns: When.
         seconds: How long it lasted, negative while it lasts.
-        outcome: `resumed`: the policy goes on. `finished`: it was ended otherwise by people. `aborted`: the
-            robot was stopped. Empty while it lasts.
+        outcome: One of `TAKEOVER_OUTCOMES`, empty while it lasts.
         reason: One of `TAKEOVER_REASONS`, empty until somebody says.
     """
 

@@ -73,7 +73,7 @@ class ObservationBuilder:
             now_ns: That pictures' ages are counted from; None for the newest thing in the view.
 
         Raises:
-            PolicyError: A picture is missing or too old, or a measured value is not a number.
+            PolicyError: A picture or the truth is missing, a picture too old, or a measured value no number.
         """
         flat: dict[str, Any] = {}
         self._check_pictures(view, now_ns)
@@ -91,6 +91,12 @@ class ObservationBuilder:
         if self._section.task:
             flat[self._section.task] = view.task
         if self._section.truth:
+            if not view.truth:
+                raise PolicyError(
+                    "The policy cannot be told where the objects are",
+                    why="the simulation has not said so yet",
+                    next_step="Wait a moment; if it stays so, prepare the scene again",
+                )
             flat[self._section.truth] = {
                 name: np.array(pose, dtype=np.float64) for name, pose in view.truth.items()
             }

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from sessions.states import Outcome
-from teleop_app.autonomy.interventions import TAKEOVER_REASONS
+from teleop_app.autonomy.interventions import TAKEOVER_OUTCOMES, TAKEOVER_REASONS
 from teleop_app.core.clock import NS_PER_S
 from teleop_app.core.errors import StationError, TeleopError
 from teleop_app.core.types import RecorderState
@@ -22,7 +22,6 @@ from teleop_app.station.recorder_catalog import RecorderCatalog
 from teleop_app.station.scene_preparation import ScenePreparation
 
 logger = logging.getLogger(__name__)
-TAKEOVER_OUTCOMES = ("resumed", "finished", "aborted")
 CAMERA_PATIENCE_S = 2.5
 """How long `record` waits for cameras that were never heard of."""
 

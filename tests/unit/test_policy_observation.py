@@ -155,6 +155,11 @@ def test_the_prompt_is_put_together() -> None:
     assert made["truth"]["target"].tolist() == [0.1, 0.2, 0.3, 1.0, 0.0, 0.0, 0.0]
 
 
+def test_a_policy_is_not_asked_before_the_truth_is_known() -> None:
+    with pytest.raises(PolicyError, match="cannot be told where the objects are: the simulation has not"):
+        builder('truth = "truth"').build(replace(view(), truth={}))
+
+
 def test_keys_with_slashes_stay_or_become_maps() -> None:
     text = TOP.replace('"top"\ncamera', '"observation/images/top"\ncamera')
     text += '[[observation.states]]\nkey = "observation/state"\nparts = ["left/gripper"]\n'

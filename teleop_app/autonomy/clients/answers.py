@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ MOST_ACTIONS = 1024
 MOST_CHANNELS = 1024
 MOST_SAMPLES = 64
 _LONGEST_LINE = 300
+_MODULE = re.compile(r"^(?:[a-z_]\w*\.)+(?=[A-Z]\w*: )")
 _LONGEST_INFERENCE_MS = 3_600_000.0
 
 
@@ -133,9 +135,9 @@ def number_or_nan(value: Any) -> float:
 
 
 def last_line(text: str) -> str:
-    """The last line of a traceback that says something: the error itself."""
+    """The last line of a traceback that says something: the error itself, without its module's path."""
     lines = text[-64 * _LONGEST_LINE :].strip().splitlines()
-    return lines[-1].strip()[:_LONGEST_LINE] if lines else "without a word"
+    return _MODULE.sub("", lines[-1].strip())[:_LONGEST_LINE] if lines else "without a word"
 
 
 def _numbers(value: Any, what: str, server: str) -> Array:
