@@ -16,7 +16,7 @@ class TakeoverFacts:
         source: Input that did it, empty when that was not recorded.
         phase: What it began with: `recover` or `correct`.
         reason: Why, a short key; empty when nobody said so.
-        outcome: `resumed` (the policy went on), `finished` (people ended it otherwise, or the episode with it),
+        outcome: `resumed` (the policy went on), `finished` (people, or the episode's end, ended it),
             `aborted` (the robot was stopped), or empty.
     """
 

@@ -26,7 +26,7 @@ TAKEOVER_REASONS: Final = MappingProxyType(
 """Why a person takes over: what is recorded, and what people read."""
 
 TAKEOVER_OUTCOMES: Final = ("resumed", "finished", "aborted")
-"""How it ended: the policy went on; people ended it otherwise, or the episode with it; the robot was stopped."""
+"""How it ended: the policy went on; people, or the episode's end, ended it; the robot was stopped."""
 
 _KEPT: Final = 500
 
