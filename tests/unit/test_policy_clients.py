@@ -13,6 +13,7 @@ from policy_bytes import groot_array, groot_modalities, groot_read, openpi_array
 from pydantic import ValidationError
 
 from hostile_policy_server import GrootServer, WebSocketServer, Wrong, actions_of
+from teleop_app.autonomy.clients.answers import last_line
 from teleop_app.autonomy.clients.channel import WebSocketOptions
 from teleop_app.autonomy.clients.groot import GrootOptions, GrootPolicy
 from teleop_app.autonomy.clients.openpi import OpenpiPolicy
@@ -266,3 +267,10 @@ def test_addresses_that_cannot_be() -> None:
     policy = GrootPolicy(CONTEXT, GrootOptions(host="no..host", timeout_s=0.2, open_timeout_s=0.2))
     with pytest.raises(PolicyError):
         policy.open()
+
+
+def test_an_error_is_told_without_the_path_of_its_module() -> None:
+    text = "Traceback (most recent call last):\n  File 'x'\nteleop_app.core.errors.PolicyError: It hurts. Rest.\n"
+    assert last_line(text) == "PolicyError: It hurts. Rest."
+    assert last_line("ValueError: at a.b.C: no") == "ValueError: at a.b.C: no"
+    assert last_line("  \n") == "without a word"
