@@ -270,7 +270,7 @@ def test_addresses_that_cannot_be() -> None:
 
 
 def test_an_error_is_told_without_the_path_of_its_module() -> None:
-    text = "Traceback (most recent call last):\n  File 'x'\nteleop_app.core.errors.PolicyError: It hurts. Rest.\n"
+    text = "Traceback:\n  File 'x'\nteleop_app.core.errors.PolicyError: It hurts. Rest.\n"
     assert last_line(text) == "PolicyError: It hurts. Rest."
     assert last_line("ValueError: at a.b.C: no") == "ValueError: at a.b.C: no"
     assert last_line("  \n") == "without a word"
