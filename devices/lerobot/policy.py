@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -81,15 +82,21 @@ class LerobotPolicy:
         Raises:
             PolicyError: There is no such interpreter, it has no LeRobot, or the checkpoint does not load.
         """
-        options = self._options
+        options, checkpoint = self._options, self._options.checkpoint
+        if _is_path(checkpoint):
+            checkpoint = str(Path(checkpoint).expanduser())
+            if not Path(checkpoint).is_dir():
+                raise PolicyError(
+                    f"There is no folder {checkpoint}",
+                    why="the LeRobot policy's checkpoint shall be there",
+                    next_step="Correct checkpoint in the options of the policy",
+                )
         with self._calls:
             self._worker.stop()
             self._closed = False
             self._worker.spawn()
             try:
-                told = self._ask(
-                    "load", options.load_s, checkpoint=options.checkpoint, device=options.device
-                )[0]
+                told = self._ask("load", options.load_s, checkpoint=checkpoint, device=options.device)[0]
             except PolicyError:
                 self._worker.stop()
                 raise
@@ -197,6 +204,11 @@ class LerobotPolicy:
 
 def _make(context: PolicyContext, options: LerobotPolicyOptions) -> LerobotPolicy:
     return LerobotPolicy(context, options)
+
+
+def _is_path(checkpoint: str) -> bool:
+    """Whether it can be no name on the hub, which has one slash at most."""
+    return checkpoint.startswith(("/", ".", "~")) or checkpoint.count("/") > 1
 
 
 DRIVER: Final = PolicyDriver(

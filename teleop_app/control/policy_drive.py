@@ -349,7 +349,8 @@ class PolicyDrive:
         if not change():
             return False
         stage = self._authority.stage
-        self.reason = reason or "Waits for the policy's next proposal."
+        waits = stage is Stage.RETURN or not reason  # nothing is asked of people then
+        self.reason = "Waits for the policy's next proposal." if waits else reason
         self._since_ns, self._noted_hold = now_ns, False
         self._story.tell(self._person, self.reason, now_ns)
         if stage in (Stage.TAKEN, Stage.RETURN):

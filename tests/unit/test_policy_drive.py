@@ -56,6 +56,14 @@ def test_a_policy_drives_in_supervised_mode_and_each_tick_tells_so():
     assert np.abs(np.array(rig.sent[-300:]) - HOME)[:, [6, 13]].max() < 1e-9
 
 
+def test_who_gives_a_policy_the_robot_is_told_what_is_waited_for():
+    rig = PolicyRig()
+    rig.loop.authority.set_mode(AuthorityMode.SUPERVISED, rig.clock.now_ns())
+    tick = rig.tick()
+    assert rig.phase is AutonomyPhase.RETURN
+    assert tick.reason == "Waits for the policy's next proposal."
+
+
 def test_a_shadow_proposes_in_manual_mode_and_moves_nothing():
     rig = PolicyRig()
     rig.plan = swing()
