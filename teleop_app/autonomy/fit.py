@@ -215,7 +215,7 @@ def _keys(policy: PolicyFile, _: CellLayout, told: Told) -> Iterator[PolicyCheck
     offers = _listed(given) or "nothing"
     if lacking:
         named = _listed([shown(key) for key in lacking])
-        text = f"The policy reads {named}, which the policy file does not give. Add it to [observation]."
+        text = f"The policy reads {named}, which the policy file does not give: add to [observation]."
         yield PolicyCheck("observation keys", expects, offers, MISMATCH, text)
     elif excess:
         text = (

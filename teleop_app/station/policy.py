@@ -425,6 +425,9 @@ class PolicyProcess:
             watch.close()
 
     def _refuse_while_driving(self) -> None:
+        if self._watch is not None:
+            self._watch.look()  # it may have been paused since the last turn
+            self._follow(self._watch, self._context.clock.now_ns())
         if self._running and self._phase in _DRIVES:
             raise StationError(
                 "Another policy cannot be chosen now", why="one drives", next_step="Pause it first"
