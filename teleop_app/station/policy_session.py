@@ -318,7 +318,8 @@ class PolicySession:
         if count := opened.mismatches:
             wrong = next(check.text for check in opened.checks if check.level == "mismatch")
             more = f" ({count - 1} more)." if count > 1 else ""
-            self._fault(f"The policy '{self.file.name}' does not fit this station: {wrong}{more} Then choose it again.")
+            text = f"The policy '{self.file.name}' does not fit this station: {wrong}{more}"
+            self._fault(f"{text} Then choose it again.")
             return
         self.state, self.text = PolicyState.READY, ""
         if self._told_version != self.version:  # one that comes back as it was is not told anew

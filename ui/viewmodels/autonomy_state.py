@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 
 from teleop_app.core.types import (
     Actor,
@@ -16,9 +15,10 @@ from teleop_app.core.types import (
     PolicyStatus,
 )
 from ui.theme import Role
+from ui.viewmodels.state_word import StateWord
 
 
-class Who(Enum):
+class Who(StateWord):
     """The large word, its icon and its colour."""
 
     STANDBY = ("Not started", "power-standby", Role.MUTED)
@@ -37,21 +37,6 @@ class Who(Enum):
     REWINDING = ("Rewinding", "rewind", Role.WARNING)
     FAULT = ("Fault", "alert", Role.FAULT)
     ESTOP = ("E-stop", "octagon", Role.FAULT)
-
-    @property
-    def word(self) -> str:
-        """The large word."""
-        return self.value[0]
-
-    @property
-    def icon(self) -> str:
-        """Material Design icon name."""
-        return self.value[1]
-
-    @property
-    def role(self) -> Role:
-        """Colour role."""
-        return self.value[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 from teleop_app.core.types import RecorderState, RecorderStatus
 from ui.theme import Role
+from ui.viewmodels.state_word import StateWord
 from ui.viewmodels.trust import TrustView
 from ui.viewmodels.verdict_remarks import Remark
 from ui.widgets.alignment_bars import JointOffset
 
 
-class Chip(Enum):
+class Chip(StateWord):
     """The big state: word, icon and colour together."""
 
     STANDBY = ("Not started", "power-standby", Role.MUTED)
@@ -31,21 +31,6 @@ class Chip(Enum):
     LIMIT = ("At a limit", "arrow-collapse-right", Role.WARNING)
     FAULT = ("Fault", "alert", Role.FAULT)
     ESTOP = ("E-stop", "octagon", Role.FAULT)
-
-    @property
-    def word(self) -> str:
-        """The word on the chip."""
-        return self.value[0]
-
-    @property
-    def icon(self) -> str:
-        """Material Design icon name."""
-        return self.value[1]
-
-    @property
-    def role(self) -> Role:
-        """Colour role."""
-        return self.value[2]
 
 
 @dataclass(frozen=True, slots=True)
