@@ -148,7 +148,7 @@ def open_window(data: DataDir, station_file: Path | None) -> int:
 
 def _scene(config: StationConfig) -> SceneSource | None:
     """What the 3-D view draws; None, with the reason in the log, when the robot's model cannot be used."""
-    from recorders.robot_kinematics import RobotKinematics
+    from recorders.vector_posture import VectorPosture
     from ui.gl.scene_feed import SceneSource
 
     try:
@@ -162,7 +162,8 @@ def _scene(config: StationConfig) -> SceneSource | None:
         from devices.sim.model import load_model
 
         return SceneSource(load_model(config.simulation.look), sites, joint_names=names)
-    return SceneSource(spec.compile(), sites, RobotKinematics(spec.to_xml(), names).qpos, names)
+    model = spec.compile()
+    return SceneSource(model, sites, VectorPosture(model, names).qpos, names)
 
 
 def simulation_tasks() -> list[TaskDefault]:

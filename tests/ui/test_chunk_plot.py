@@ -155,6 +155,7 @@ def test_left_to_itself_it_follows_the_joint_that_moves(plot, make_tick):
 def test_it_follows_the_theme(plot, qapp):
     from ui import theme
 
+    theme.apply(qapp, "dark")
     dark = plot._legend.text()
     try:
         theme.apply(qapp, "light")
