@@ -161,15 +161,11 @@ class ReplayPolicy:
         return int(np.argmin(((actions - state) ** 2).sum(axis=1)))
 
 
-def _make(context: PolicyContext, options: ReplayOptions) -> ReplayPolicy:
-    return ReplayPolicy(context, options)
-
-
 DRIVER: Final = PolicyDriver(
     name=NAME,
     title="Replay an episode",
     kind=PolicyKind.BUILT_IN,
-    make=_make,
+    make=ReplayPolicy,
     options=ReplayOptions,
     proof="Its actions are those of the episode.",
 )

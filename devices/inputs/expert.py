@@ -272,15 +272,11 @@ def _numbers(value: Any, count: int) -> Array | None:
     return found if found.shape == (count,) and np.isfinite(found).all() else None
 
 
-def _make(context: PolicyContext, options: ScriptedOptions) -> ScriptedPolicy:
-    return ScriptedPolicy(context, options)
-
-
 DRIVER: Final = PolicyDriver(
     name=NAME,
     title="Expert of the simulated tasks",
     kind=PolicyKind.BUILT_IN,
-    make=_make,
+    make=ScriptedPolicy,
     options=ScriptedOptions,
     proof="It solves the tasks on the simulated cell's physics, asked for chunks as a model is.",
 )

@@ -202,10 +202,6 @@ class LerobotPolicy:
         return found
 
 
-def _make(context: PolicyContext, options: LerobotPolicyOptions) -> LerobotPolicy:
-    return LerobotPolicy(context, options)
-
-
 def _is_path(checkpoint: str) -> bool:
     """Whether it can be no name on the hub, which has one slash at most."""
     return checkpoint.startswith(("/", ".", "~")) or checkpoint.count("/") > 1
@@ -215,7 +211,7 @@ DRIVER: Final = PolicyDriver(
     name=NAME,
     title="Any policy of LeRobot",
     kind=PolicyKind.BUILT_IN,
-    make=_make,
+    make=LerobotPolicy,
     options=LerobotPolicyOptions,
     proof="LeRobot 0.4.4 itself in its own environment, with an ACT policy of random weights.",
 )

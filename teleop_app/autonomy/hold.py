@@ -92,15 +92,11 @@ def _state(observation: Mapping[str, Any], key: str) -> Array:
     return state
 
 
-def _make(context: PolicyContext, options: HoldOptions) -> HoldPolicy:
-    return HoldPolicy(context, options)
-
-
 DRIVER: Final = PolicyDriver(
     name=NAME,
     title="Hold still",
     kind=PolicyKind.BUILT_IN,
-    make=_make,
+    make=HoldPolicy,
     options=HoldOptions,
     proof="Its answer is what it was sent.",
 )

@@ -10,7 +10,7 @@ from teleop_app.commands.export import export_to
 from teleop_app.commands.record import print_line
 from teleop_app.core.paths import DataDir
 from teleop_app.station.headless import CollectionPlan, collect
-from teleop_app.station.headless_drivers import ScriptDriver
+from teleop_app.station.headless_drivers import HeadlessScript
 from teleop_app.station.launch import running_station
 
 EPISODES = 3
@@ -22,7 +22,7 @@ def headless_demo(data: DataDir, station_file: Path | None) -> int:
     typer.echo(f"Starting the simulated cell on {data.root} ...")
     plan = CollectionPlan(task="pick-place", episodes=EPISODES, seed=0)
     with running_station(data, station_file) as client:
-        for progress in collect(client, plan, ScriptDriver(client)):
+        for progress in collect(client, plan, HeadlessScript(client)):
             print_line(progress)
     dataset = _free_name(data.root / "exports" / "lerobot")
     export_to(data, dataset)

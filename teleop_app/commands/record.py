@@ -9,7 +9,7 @@ import typer
 from teleop_app.commands.options import DataDirOption, JsonOption, StationOption, chosen_data_dir, print_json
 from teleop_app.core.errors import ConfigError
 from teleop_app.station.headless import CollectionPlan, Progress, collect
-from teleop_app.station.headless_drivers import PolicyDriver, ScriptDriver
+from teleop_app.station.headless_drivers import HeadlessPolicy, HeadlessScript
 from teleop_app.station.launch import running_station
 
 
@@ -44,7 +44,7 @@ def record(
         max_attempts=max_attempts,
     )
     with running_station(data, station_file) as client:
-        driver = PolicyDriver(client, policy) if policy else ScriptDriver(client)
+        driver = HeadlessPolicy(client, policy) if policy else HeadlessScript(client)
         for progress in collect(client, plan, driver):
             print_json(progress.as_dict()) if as_json else print_line(progress)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final, Protocol
 
-from teleop_app.core.errors import PolicyError, StationError
+from teleop_app.core.errors import PolicyError
 from teleop_app.core.types import AuthorityMode, PolicyState
 from teleop_app.station.client import StationClient
 
@@ -41,7 +41,7 @@ class HeadlessDriver(Protocol):
         ...
 
 
-class ScriptDriver:
+class HeadlessScript:
     """The scripted operator of the simulated cell.
 
     Args:
@@ -69,7 +69,7 @@ class ScriptDriver:
         self._client.call("operator", "halt")
 
 
-class PolicyDriver:
+class HeadlessPolicy:
     """A policy under nobody's supervision.
 
     Args:
@@ -119,7 +119,6 @@ class PolicyDriver:
             StationError: Control refuses.
         """
         self._client.call("control", "authority", mode=AuthorityMode.SUPERVISED.value)
-        self._client.call("control", "resume")
 
     def carry_on(self) -> None:
         """Give it the robot again.
@@ -131,8 +130,4 @@ class PolicyDriver:
 
     def halt(self) -> None:
         """Take the robot from it."""
-        try:
-            self._client.call("control", "authority", mode=AuthorityMode.MANUAL.value)
-        except StationError as error:  # e.g. the e-stop is latched: it has let go already
-            if "e-stop" not in error.sentence.lower():
-                raise
+        self._client.call("control", "authority", mode=AuthorityMode.MANUAL.value)
