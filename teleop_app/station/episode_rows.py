@@ -181,7 +181,8 @@ def verdict_reasons(header: EpisodeHeader, footer: EpisodeFooter) -> tuple[str, 
     if rollout is not None and rollout.takeovers:
         untold = sum(not takeover.reason for takeover in rollout.takeovers)
         told = f", {untold} without a reason" if untold else ""
-        sentences.append(f"{len(rollout.takeovers)} takeovers{told}.")
+        count = len(rollout.takeovers)
+        sentences.append(f"{count} takeover{'s' if count > 1 else ''}{told}.")
     sentences += [
         f"{count} samples of {topic.strip('/')} missing."
         for topic, count in footer.lost.items()
